@@ -1,0 +1,120 @@
+"""Runs every measurement in one go, rounds interleaved between the servers, and prints one table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import measures
+import processes
+import report
+from measures import Load, Sample
+from processes import Server
+
+
+class Plan:
+    """How much is run; `quick` shows that everything works and measures nothing."""
+
+    def __init__(self, quick: bool) -> None:
+        self.rounds = 1 if quick else 5
+        self.paced = [Load(1, 20 if quick else 60), Load(8, 5 if quick else 60)]
+        self.cpu = Load(16, 4 if quick else 50)
+        self.full = Load(64, 10 if quick else 60)
+        self.streams = (100, 600) if quick else (1_000, 10_000)
+        self.short_history = (10, 20, 10)  # turns of history, sessions, measured turns of each
+        self.long_history = (100, 4, 50) if quick else (1_000, 4, 50)
+
+
+def paced_rounds(plan: Plan) -> dict[str, list[Sample]]:
+    """Words 5 ms apart, as a model sends them: time to first token, and CPU a turn."""
+    samples: dict[str, list[Sample]] = {}
+    with ExitStack() as stack:
+        model = processes.standin(stack, gap_microseconds=5_000)
+        servers = [processes.agentpool(stack, model), processes.peer(stack, model)]
+        for server in (model, *servers):
+            measures.generate(server, Load(16, 4), "warm")
+        for turn in range(plan.rounds):
+            for load in plan.paced:
+                for server in (model, *servers):
+                    keep(samples, f"first token, {load.connections} clients", server, load, turn)
+            for server in servers:
+                keep(samples, "cpu", server, plan.cpu, turn)
+    return samples
+
+
+def saturated_rounds(plan: Plan) -> dict[str, list[Sample]]:
+    """Words at once and 64 clients: requests a second. The model asked directly is the ceiling of the set-up."""
+    samples: dict[str, list[Sample]] = {}
+    whole = Load(plan.full.connections, plan.full.turns_each, streams=False)
+    with ExitStack() as stack:
+        model = processes.standin(stack, gap_microseconds=0)
+        servers = [processes.agentpool(stack, model), processes.peer(stack, model)]
+        for server in (model, *servers):
+            measures.generate(server, Load(64, 4), "warm")
+        for turn in range(plan.rounds):
+            for server in (model, *servers):
+                keep(samples, "streamed", server, plan.full, turn)
+                keep(samples, "whole", server, whole, turn)
+    return samples
+
+
+def keep(samples: dict[str, list[Sample]], what: str, server: Server, load: Load, turn: int) -> None:
+    """One round of one load; every load goes on with sessions of its own from round to round."""
+    prefix = f"{what.split(',')[0].replace(' ', '-')}-{load.connections}"
+    sample = measures.with_cpu(server, load, prefix, turn * load.turns_each)
+    samples.setdefault(f"{server.name}: {what}", []).append(sample)
+    print(f"  round {turn + 1}: {server.name}, {what}", file=sys.stderr)
+
+
+def idle_streams(plan: Plan) -> dict[str, float]:
+    with ExitStack() as stack:
+        model = processes.standin(stack, gap_microseconds=0)
+        servers = [processes.agentpool(stack, model), processes.peer(stack, model)]
+        for server in servers:
+            measures.generate(server, Load(16, 20), "warm")
+        return {s.name: measures.idle_stream_bytes(s, *plan.streams) for s in servers}
+
+
+def allocations(plan: Plan) -> dict[str, list[Sample]]:
+    with ExitStack() as stack:
+        model = processes.standin(stack, gap_microseconds=0)
+        servers = [start(stack, model, True) for start in (processes.agentpool, processes.peer)]
+        for server in servers:
+            measures.generate(server, Load(16, 20), "warm")
+        return {
+            s.name: [measures.allocations_per_turn(s, *h) for h in (plan.short_history, plan.long_history)]
+            for s in servers
+        }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--quick", action="store_true", help="a smoke run: one small round, no result kept")
+    options.add_argument(
+        "--json", type=Path, help="where the figures go (default: results.json beside this file)"
+    )
+    chosen = options.parse_args()
+    plan = Plan(chosen.quick)
+    processes.compile_tools()
+    results = {
+        "quick": chosen.quick,
+        "machine": report.machine(),
+        "paced": paced_rounds(plan),
+        "saturated": saturated_rounds(plan),
+        "idle_streams": {"from_to": plan.streams, "bytes_each": idle_streams(plan)},
+        "allocations": allocations(plan),
+    }
+    target = chosen.json or (
+        processes.BUILD / "quick.json" if chosen.quick else processes.HERE / "results.json"
+    )
+    target.write_text(json.dumps(results, indent=1) + "\n")
+    table = report.table(results)
+    target.with_suffix(".md").write_text(table)
+    print(table)
+
+
+if __name__ == "__main__":
+    main()

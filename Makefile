@@ -1,0 +1,54 @@
+# The project's commands. `make run` and `make test` set up everything they need on a Debian machine with a Swift toolchain.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PORT ?= 8080
+MANIFEST ?= examples/minimal.yaml
+RELEASE := .build/release/agentpool
+
+BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev
+TEST_PACKAGES := nghttp2-server python3-venv openssl
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: run
+run: build-deps ## install what is missing, build, and serve an example pool on embedded stores (PORT=8080)
+	swift build -c release --product agentpool
+	$(RELEASE) run -f $(MANIFEST) --port $(PORT)
+
+.PHONY: test
+test: test-deps ## every test: Swift suites, then real clients against the release binary
+	swift build --build-tests
+	swift test --skip-build
+	swift build -c release --product agentpool
+	swift build -c release --product agentpool-early-ack
+	Tests/Acceptance/run
+
+.PHONY: tsan
+tsan: test-deps ## the Swift suites under the thread sanitizer
+	swift test --sanitize=thread --scratch-path .build-tsan
+
+.PHONY: bench
+bench: test-deps ## the benchmarks, beside what a user would pick instead; prints a table
+	swift build -c release --product agentpool
+	Benchmarks/run
+
+.PHONY: lint
+lint: ## formatting and its rules
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+.PHONY: image
+image: ## the container image, with docker, podman or buildah
+	$(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool)))) build -t agentpool:dev .
+
+.PHONY: build-deps test-deps
+build-deps: PACKAGES := $(BUILD_PACKAGES)
+test-deps: PACKAGES := $(BUILD_PACKAGES) $(TEST_PACKAGES)
+build-deps test-deps:
+	@command -v swift > /dev/null || { echo "install a Swift 6.2 (or newer) toolchain first: https://swift.org/install"; exit 1; }
+	@missing=""; for package in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$package 2> /dev/null | grep -q 'ok installed' || missing="$$missing $$package"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+	  as_root=""; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	  $$as_root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$as_root apt-get install -y -qq $$missing > /dev/null; fi

@@ -1,0 +1,81 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+]
+
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+
+func tests(_ target: String, _ dependencies: [Target.Dependency], data: [String] = []) -> Target {
+    .testTarget(
+        name: target + "Tests", dependencies: [.target(name: target)] + dependencies, exclude: data,
+        swiftSettings: strict)
+}
+
+let package = Package(
+    name: "agentpool",
+    products: [
+        .executable(name: "agentpool", targets: ["agentpool"])
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .target(
+            name: "PoolAPI", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: strict),
+        .target(name: "Transport", dependencies: ["CCurl", logging], swiftSettings: strict),
+        .target(
+            name: "Memory",
+            dependencies: [
+                logging, metrics,
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Agent", dependencies: ["PoolAPI", "Transport", "Memory", logging, metrics],
+            swiftSettings: strict),
+        .target(
+            name: "Worker",
+            dependencies: [
+                "PoolAPI", "Agent", "Memory", "Transport", logging, metrics,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ] + nio, swiftSettings: strict),
+        .executableTarget(
+            name: "agentpool",
+            dependencies: [
+                "PoolAPI", "Worker", "Agent", "Memory", "Transport", logging, metrics,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["Memory"], path: "Tests/TestSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "agentpool-early-ack",
+            dependencies: [
+                "TestSupport", "Worker", "PoolAPI", "Memory", logging,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], path: "Tests/EarlyAck",
+            swiftSettings: strict),
+        tests("PoolAPI", [], data: ["Corpus"]),
+        tests("Worker", ["Agent", "Memory", "TestSupport"] + nio),
+        .testTarget(name: "HouseTests", swiftSettings: strict),
+    ]
+)

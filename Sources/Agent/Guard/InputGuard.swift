@@ -1,0 +1,77 @@
+import Memory
+import PoolAPI
+
+/// Decides about a turn's new messages before anything else runs: refused by which rule, or admitted with or without recall.
+public struct InputGuard: Sendable {
+    public enum Verdict: Equatable, Sendable {
+        case admitted(wantsMemory: Bool)
+        case refused(Refusal)
+    }
+
+    /// The rule that was broken, as the client is told.
+    public struct Refusal: Equatable, Sendable {
+        /// The manifest's field: `guard.maxInputCharacters`, `guard.forbiddenPatterns[2]`.
+        public var rule: String
+        public var message: String
+    }
+
+    /// A rule that can't be applied; found when the worker starts.
+    public struct InvalidRule: Error, Equatable, CustomStringConvertible {
+        public var field: String
+        public var reason: String
+
+        public var description: String { "\(field): \(reason); mend the pattern, in the syntax of Swift's Regex" }
+    }
+
+    private let maxInputCharacters: Int
+    private let forbidden: [Pattern]
+
+    /// A compiled pattern with the field that holds it.
+    private struct Pattern: Sendable {
+        let field: String
+        // Safe to share: a Regex made from text holds no closures, and its program is compiled before it is shared.
+        nonisolated(unsafe) let regex: Regex<AnyRegexOutput>
+    }
+
+    /// Compiles the patterns, once for the worker's life.
+    public init(_ rules: AgentPoolSpec.Guard) throws(InvalidRule) {
+        maxInputCharacters = rules.maxInputCharacters
+        var forbidden: [Pattern] = []
+        for (index, pattern) in rules.forbiddenPatterns.enumerated() {
+            let field = "guard.forbiddenPatterns[\(index)]"
+            do {
+                let regex = try Regex(pattern)
+                // The first match compiles the pattern's program; from then on matching only reads it.
+                _ = "".contains(regex)
+                forbidden.append(Pattern(field: field, regex: regex))
+            } catch {
+                throw InvalidRule(field: "spec." + field, reason: "not a regular expression")
+            }
+        }
+        self.forbidden = forbidden
+    }
+
+    public func judge(_ messages: [Message]) -> Verdict {
+        if isTooLong(messages) {
+            return .refused(
+                Refusal(
+                    rule: "guard.maxInputCharacters",
+                    message: "The new messages have more than \(maxInputCharacters) characters together. Shorten them."))
+        }
+        for pattern in forbidden where messages.contains(where: { $0.content.contains(pattern.regex) }) {
+            return .refused(
+                Refusal(
+                    rule: pattern.field,
+                    message: "A message contains what this agent may not be sent (rule \(pattern.field))."))
+        }
+        let wantsMemory = messages.contains { $0.role == .user && MemoryWish.isWorthRecalling($0.content) }
+        return .admitted(wantsMemory: wantsMemory)
+    }
+
+    /// Scalars are never more than bytes, so most messages are admitted without being walked through.
+    private func isTooLong(_ messages: [Message]) -> Bool {
+        let bytes = messages.reduce(0) { $0 + $1.content.utf8.count }
+        if bytes <= maxInputCharacters { return false }
+        return messages.reduce(0) { $0 + $1.content.unicodeScalars.count } > maxInputCharacters
+    }
+}

@@ -1,0 +1,81 @@
+/// What the engine asks of a chat model: a reply that streams, and the summary of a batch of turns.
+import Memory
+
+/// A model that agents talk to. Implementations: ``OpenAIChatModel``, ``BuiltinChatModel``.
+public protocol ChatModel: Sendable {
+    /// Starts a reply; returns when the model has accepted the request. Obeys cancellation.
+    func open(_ request: ChatRequest) async throws(ModelError) -> any ChatReply
+
+    /// Sums up turns for the long-term memory. Obeys cancellation.
+    func summarize(_ request: SummaryRequest) async throws(SummaryFailure) -> BatchSummary
+}
+
+/// A reply on its way. One consumer; letting go of it ends the call and frees its connection.
+public protocol ChatReply {
+    /// The deltas that arrived since the last call, never an empty array; nil when the reply is whole.
+    ///
+    /// A whole reply had exactly one `.finish`. One that breaks off throws.
+    mutating func next() async throws(ModelError) -> [ChatDelta]?
+}
+
+/// One question to a model: the prompt's parts, unrendered, and how to sample.
+public struct ChatRequest: Sendable {
+    public var prompt: Prompt
+    public var sampling: SamplingOverrides
+
+    public init(prompt: Prompt, sampling: SamplingOverrides = SamplingOverrides()) {
+        self.prompt = prompt
+        self.sampling = sampling
+    }
+}
+
+/// What a client may set for one turn; each goes before the manifest's parameter of the same meaning.
+public struct SamplingOverrides: Sendable, Equatable {
+    public var temperature: Double?
+    public var topP: Double?
+    public var maxTokens: Int?
+    public var stop: [String]
+
+    public init(temperature: Double? = nil, topP: Double? = nil, maxTokens: Int? = nil, stop: [String] = []) {
+        self.temperature = temperature
+        self.topP = topP
+        self.maxTokens = maxTokens
+        self.stop = stop
+    }
+}
+
+/// A piece of a reply.
+public enum ChatDelta: Sendable, Equatable {
+    /// Text to show. A refusal's text too: what the model says instead of an answer is its answer.
+    case text(String)
+    case toolCall(ToolCallDelta)
+    case finish(FinishReason)
+    case usage(TokenUsage)
+}
+
+/// A piece of a function call: the first piece of an index brings `id` and `name`, each may bring more `arguments`.
+public struct ToolCallDelta: Sendable, Equatable {
+    public var index: Int
+    public var id: String?
+    public var name: String?
+    public var arguments: String
+
+    public init(index: Int, id: String? = nil, name: String? = nil, arguments: String = "") {
+        self.index = index
+        self.id = id
+        self.name = name
+        self.arguments = arguments
+    }
+}
+
+/// Why a reply ended, in OpenAI's words.
+public enum FinishReason: String, Sendable, Equatable {
+    case stop, length
+    case toolCalls = "tool_calls"
+    case contentFilter = "content_filter"
+
+    /// What a server calls it. Names that OpenAI's API doesn't know (`eos`, `end_turn`) mean a plain stop.
+    public init(serverName: String) {
+        self = FinishReason(rawValue: serverName) ?? (serverName == "function_call" ? .toolCalls : .stop)
+    }
+}

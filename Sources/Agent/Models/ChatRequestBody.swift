@@ -1,0 +1,98 @@
+import Memory
+import PoolAPI
+
+/// Writes the body of a chat-completions request, straight into bytes.
+enum ChatRequestBody {
+    /// Members that the engine decides; the manifest's `parameters` can't set them.
+    private static let reserved: Set<String> = ["model", "messages", "stream", "stream_options", "n"]
+
+    static func bytes(
+        model: String, messages: [Message], parameters: [String: JSONValue], sampling: SamplingOverrides
+    ) -> [UInt8] {
+        let content = messages.reduce(0) { $0 + $1.content.utf8.count + 48 }
+        var writer = JSONWriter(capacity: content + content / 8 + 512)
+        writer.beginObject()
+        writer.field("model", model)
+        writer.key("messages")
+        writer.beginArray()
+        for message in messages { write(message, to: &writer) }
+        writer.endArray()
+        writer.field("stream", true)
+        writer.key("stream_options")
+        writer.literal(#"{"include_usage":true}"#)
+        // Newer servers refuse `max_tokens`; a manifest that uses the newer name says which one this is.
+        let limitName = parameters["max_completion_tokens"] == nil ? "max_tokens" : "max_completion_tokens"
+        let overrides = overrides(sampling, limitName: limitName)
+        for (name, value) in parameters.sorted(by: { $0.key < $1.key })
+        where !reserved.contains(name) && !overrides.contains(where: { $0.name == name }) {
+            writer.key(escaping: name)
+            writer.value(value)
+        }
+        for (name, value) in overrides {
+            writer.key(escaping: name)
+            writer.value(value)
+        }
+        writer.endObject()
+        return writer.bytes
+    }
+
+    private static func overrides(
+        _ sampling: SamplingOverrides, limitName: String
+    ) -> [(name: String, value: JSONValue)] {
+        var members: [(name: String, value: JSONValue)] = []
+        if let temperature = sampling.temperature { members.append(("temperature", .number(temperature))) }
+        if let topP = sampling.topP { members.append(("top_p", .number(topP))) }
+        if let maxTokens = sampling.maxTokens { members.append((limitName, .integer(maxTokens))) }
+        if !sampling.stop.isEmpty { members.append(("stop", .array(sampling.stop.map { .string($0) }))) }
+        return members
+    }
+
+    private static func write(_ message: Message, to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.field("role", message.role.rawValue)
+        writer.field("content", message.content)
+        if let name = message.name { writer.field("name", name) }
+        if let id = message.toolCallID { writer.field("tool_call_id", id) }
+        if let calls = message.toolCalls, !calls.isEmpty {
+            writer.key("tool_calls")
+            writer.beginArray()
+            for call in calls {
+                writer.beginObject()
+                writer.field("id", call.id)
+                writer.field("type", "function")
+                writer.key("function")
+                writer.beginObject()
+                writer.field("name", call.name)
+                writer.field("arguments", call.arguments)
+                writer.endObject()
+                writer.endObject()
+            }
+            writer.endArray()
+        }
+        writer.endObject()
+    }
+}
+
+extension JSONWriter {
+    /// A value of the manifest; an object's members in the order of their names, so that equal values are equal bytes.
+    public mutating func value(_ value: JSONValue) {
+        switch value {
+        case .null: null()
+        case .bool(let bool): self.bool(bool)
+        case .integer(let integer): int(integer)
+        case .number(let number): double(number)
+        case .string(let string): self.string(string)
+        case .array(let elements):
+            beginArray()
+            for element in elements { self.value(element) }
+            endArray()
+        case .object(let members):
+            beginObject()
+            for (name, member) in members.sorted(by: { $0.key < $1.key }) {
+                key(escaping: name)
+                self.value(member)
+            }
+            endObject()
+        }
+    }
+}

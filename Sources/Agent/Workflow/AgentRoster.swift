@@ -1,0 +1,71 @@
+import Memory
+import PoolAPI
+import Transport
+
+/// The pool's agents with the models they talk to, built once from the manifest.
+struct AgentRoster: Sendable {
+    struct Member: Sendable {
+        let name: String
+        let instructions: String
+        let model: any ChatModel
+    }
+
+    let entryAgent: String
+    private let members: [String: Member]
+
+    init(
+        _ spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
+    ) throws(ModelError) {
+        entryAgent = spec.entryAgent
+        var models: [String: any ChatModel] = [AgentPoolSpec.builtinChatModel: BuiltinChatModel()]
+        for (index, model) in spec.models.enumerated() where !model.isEmbeddingModel {
+            switch model.provider {
+            case .builtin: models[model.name] = BuiltinChatModel(parameters: model.parameters)
+            case .openai:
+                models[model.name] = OpenAIChatModel(
+                    model, field: "spec.models[\(index)]", http: http, secrets: secrets)
+            }
+        }
+        var members: [String: Member] = [:]
+        for (index, agent) in spec.agents.enumerated() {
+            guard let model = models[agent.model] else {
+                throw ModelError(
+                    .configuration, "spec.agents[\(index)].model: there is no chat model \(agent.model) in spec.models.")
+            }
+            members[agent.name] = Member(name: agent.name, instructions: agent.instructions, model: model)
+        }
+        guard members[entryAgent] != nil else {
+            throw ModelError(.configuration, "spec.entryAgent: there is no agent \(entryAgent) in spec.agents.")
+        }
+        self.members = members
+    }
+
+    /// The agent of this name; nil where a session speaks of one that the manifest no longer has.
+    func member(_ name: String) -> Member? { members[name] }
+
+    /// The agent that sums up what `name` heard: itself, or the entry agent where it is gone.
+    func summarizing(_ name: String) -> Member? { members[name] ?? members[entryAgent] }
+}
+
+extension Embedder {
+    /// The embedder that `spec.memory.embeddingModel` names.
+    init(
+        _ spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
+    ) throws(ModelError) {
+        let name = spec.memory.embeddingModel
+        guard let index = spec.models.firstIndex(where: { $0.name == name }) else {
+            guard name == AgentPoolSpec.builtinEmbeddingModel else {
+                throw ModelError(
+                    .configuration, "spec.memory.embeddingModel: there is no model \(name) in spec.models.")
+            }
+            self = NgramEmbedder().embedder
+            return
+        }
+        let model = spec.models[index]
+        switch model.provider {
+        case .builtin: self = NgramEmbedder(dimension: model.dimensions ?? NgramEmbedder.defaultDimension).embedder
+        case .openai:
+            self = try OpenAIEmbeddings(model, field: "spec.models[\(index)]", http: http, secrets: secrets).embedder
+        }
+    }
+}

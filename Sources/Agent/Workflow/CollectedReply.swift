@@ -1,0 +1,67 @@
+/// Puts a reply's deltas together into the message that is stored, and tells which events each of them is.
+import Memory
+
+public struct CollectedReply: Sendable, Equatable {
+    public private(set) var text = ""
+    public private(set) var finishReason: FinishReason?
+    /// As the server counted; nil where it did not.
+    public private(set) var reportedUsage: TokenUsage?
+    /// Estimated where the server counted nothing.
+    var estimatedUsage: TokenUsage?
+    private var calls: [Int: ToolCall] = [:]
+    private var bytes = 0
+
+    /// Text and arguments that a reply may have; far more than any model writes in one.
+    static let limit = 4 << 20
+
+    public init() {}
+
+    /// Nothing was said and nothing asked for.
+    public var isEmpty: Bool { text.isEmpty && calls.isEmpty }
+
+    public var usage: TokenUsage { reportedUsage ?? estimatedUsage ?? TokenUsage() }
+
+    /// In the order of the model's indices.
+    public var toolCalls: [ToolCall] { calls.sorted { $0.key < $1.key }.map(\.value) }
+
+    public var message: Message {
+        Message(role: .assistant, content: text, toolCalls: calls.isEmpty ? nil : toolCalls)
+    }
+
+    /// Takes the deltas that arrived together and appends what a client is told of them. Tool calls are told when they
+    /// are whole: at the finish.
+    mutating func take(_ deltas: [ChatDelta], telling events: inout [TurnEvent]) throws(ModelError) {
+        for delta in deltas {
+            switch delta {
+            case .text(let piece):
+                bytes += piece.utf8.count
+                text += piece
+                events.append(.text(piece))
+            case .toolCall(let piece):
+                bytes += piece.arguments.utf8.count
+                add(piece)
+            case .finish(let reason):
+                finishReason = reason
+                events.append(contentsOf: toolCalls.map { .toolCall($0) })
+            case .usage(let usage):
+                reportedUsage = usage
+            }
+        }
+        if bytes > Self.limit {
+            throw ModelError(.malformed, "The model's reply has more than \(Self.limit) bytes.")
+        }
+    }
+
+    private mutating func add(_ piece: ToolCallDelta) {
+        var call = calls[piece.index] ?? ToolCall(id: "", name: "", arguments: "")
+        if let id = piece.id, !id.isEmpty { call.id = id }
+        if let name = piece.name, !name.isEmpty { call.name = name }
+        call.arguments += piece.arguments
+        calls[piece.index] = call
+    }
+
+    /// Drops the calls: a reply that was cut off must not ask for half a call.
+    mutating func dropUnfinishedCalls() {
+        calls = [:]
+    }
+}

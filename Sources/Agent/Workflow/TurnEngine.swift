@@ -1,0 +1,183 @@
+import Logging
+import Memory
+import PoolAPI
+import Transport
+
+/// Runs turns through the workflow: a thin loop over the graph's nodes, whose decisions are made by values.
+///
+/// One engine serves all of a worker's turns at the same time. It holds no state of its own between them.
+public struct TurnEngine: Sendable {
+    /// An agent as clients see it.
+    public struct Listing: Sendable, Equatable {
+        public var name: String
+        public var description: String
+        /// The manifest's name of the model it talks to.
+        public var model: String
+    }
+
+    /// Turns text into vectors as `spec.memory.embeddingModel` says.
+    public let embedder: Embedder
+    /// The agents in the manifest's order.
+    public let agents: [Listing]
+    /// The agent that takes a new session's first turn.
+    public let entryAgent: String
+
+    private let workflow: Workflow
+    private let inputGuard: InputGuard
+    private let roster: AgentRoster
+    private let turnTimeout: Duration
+    private let logger: Logger
+    private let now: @Sendable () -> Int64
+
+    /// Builds everything that the manifest names, once. Throws an error that names the field where something is missing.
+    ///
+    /// - Parameters:
+    ///   - spec: with its defaults filled in.
+    ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call of a model.
+    ///   - now: milliseconds since 1970.
+    public init(
+        spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient, logger: Logger,
+        now: @escaping @Sendable () -> Int64
+    ) throws {
+        workflow = .standard
+        inputGuard = try InputGuard(spec.guard)
+        roster = try AgentRoster(spec, secrets: secrets, http: http)
+        embedder = try Embedder(spec, secrets: secrets, http: http)
+        agents = spec.agents.map { Listing(name: $0.name, description: $0.description, model: $0.model) }
+        entryAgent = spec.entryAgent
+        turnTimeout = spec.concurrency.turnTimeout.duration
+        self.logger = logger
+        self.now = now
+    }
+
+    /// Writes the memory of a batch with the model of the agent that it belongs to. Throws `SummaryFailure`.
+    public var summarizer: Summarizer {
+        let roster = roster
+        return { request in
+            guard let member = roster.summarizing(request.agent) else {
+                throw SummaryFailure.permanent("the pool has no agent \(request.agent)")
+            }
+            return try await member.model.summarize(request)
+        }
+    }
+
+    /// Runs one turn to its end, its summary included. Returns when nothing of it runs any more.
+    ///
+    /// To stop a turn let `clientLeft` return: what was generated is then committed, marked cancelled. Cancelling the calling
+    /// task stops the reply too, but reaches the commit as well, which may then fail.
+    ///
+    /// - Parameters:
+    ///   - clientLeft: returns when the client is gone, or at once when its task is cancelled; nil for turns that run on without.
+    ///   - emit: called with the events that arrived together, one call at a time. May suspend while the client reads slowly, obeys
+    ///     cancellation, and throws when the client is gone.
+    public func run(
+        _ input: TurnInput, memory: TurnMemory, clientLeft: (@Sendable () async -> Void)?,
+        emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
+    ) async {
+        var state = TurnState(input: input, startedAt: now())
+        let started = ContinuousClock.now
+        var untold: [TurnEvent] = []
+        var isSettled = false
+        var next: String? = workflow.start
+        while let name = next, let kind = workflow.kind(of: name) {
+            untold.append(.step(name: name))
+            switch kind {
+            case .inputGuard:
+                judge(&state)
+            case .recall:
+                await recall(&state, memory)
+                if let recall = state.recall { untold.append(.recalled(recall)) }
+            case .converse:
+                let preface = untold
+                untold = []
+                await converse(&state, started: started, clientLeft: clientLeft, preface: preface, emit: emit)
+            case .commit:
+                await commit(&state, memory)
+            case .summarize:
+                if let plan = state.outcome?.plan { await memory.archive(plan) }
+            }
+            if !isSettled, state.outcome != nil || state.failure != nil {
+                isSettled = true
+                log(state)
+                do {
+                    try await emit(untold + state.finalEvents)
+                } catch {
+                    // The client is gone; the turn is what it is, and the workflow goes on to archive it.
+                }
+            }
+            next = workflow.next(after: name, state: state)
+        }
+    }
+}
+
+extension TurnEngine {
+    private func judge(_ state: inout TurnState) {
+        switch inputGuard.judge(state.input.messages) {
+        case .admitted(let wantsMemory): state.wantsMemory = wantsMemory
+        case .refused(let refusal): state.failure = .refused(refusal)
+        }
+    }
+
+    private func recall(_ state: inout TurnState, _ memory: TurnMemory) async {
+        let asked = ContinuousClock.now
+        state.recall = await memory.recall(state.recallQuery)
+        state.timings.recall = asked.duration(to: .now)
+    }
+
+    private func converse(
+        _ state: inout TurnState, started: ContinuousClock.Instant, clientLeft: (@Sendable () async -> Void)?,
+        preface: [TurnEvent], emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
+    ) async {
+        let input = state.input
+        guard let agent = roster.member(input.agent) else {
+            state.conversation = Conversation(failedWith: .unknownAgent(input.agent))
+            state.failure = state.conversation?.failure
+            return
+        }
+        let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
+        let prompt = Prompt(
+            instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary, context: input.history,
+            recalled: state.recall?.memories ?? [], newMessages: input.messages)
+        let asked = ContinuousClock.now
+        var conversation = await Conversation.hold(
+            Conversation.Call(
+                model: agent.model, request: ChatRequest(prompt: prompt, sampling: input.overrides),
+                timeout: turnTimeout - started.duration(to: asked), clientLeft: clientLeft, emit: emit, preface: preface))
+        state.timings.model = asked.duration(to: .now)
+        state.timings.firstToken = conversation.firstDelta.map { started.duration(to: $0) }
+        if conversation.reply.reportedUsage == nil, !conversation.reply.isEmpty {
+            conversation.reply.estimatedUsage = TokenEstimate.usage(prompt: prompt, reply: conversation.reply.text)
+        }
+        state.conversation = conversation
+        if state.satisfies(.unanswered) { state.failure = conversation.failure }
+    }
+
+    private func commit(_ state: inout TurnState, _ memory: TurnMemory) async {
+        let asked = ContinuousClock.now
+        do {
+            state.outcome = try await memory.commit(state.turn(finishedAt: now()))
+            state.failure = state.conversation?.failure
+        } catch {
+            state.failure = TurnFailure(commit: error)
+        }
+        state.timings.commit = asked.duration(to: .now)
+    }
+
+    private func log(_ state: TurnState) {
+        guard let failure = state.failure, failure.kind != .refused, failure.kind != .cancelled else { return }
+        logger.warning(
+            "Turn failed",
+            metadata: [
+                "agent": "\(state.input.agent)", "turn": "\(state.input.turnID)", "code": "\(failure.code)",
+                "reason": "\(failure.message)",
+            ])
+    }
+}
+
+extension Conversation {
+    /// One that never began.
+    init(failedWith failure: TurnFailure) {
+        ending = .failed
+        self.failure = failure
+    }
+}

@@ -1,0 +1,55 @@
+/// What one turn starts from: the new messages, the session as it stands, and what the engine may do with its memory.
+import Memory
+
+public struct TurnInput: Sendable {
+    public var turnID: TurnID
+    public var sessionID: String
+    /// The session's active agent; the pool's entry agent in a new session.
+    public var agent: String
+    /// The messages that are new in this turn.
+    public var messages: [Message]
+    /// The turns that stand in the prompt, oldest first.
+    public var history: [StoredTurn]
+    public var rollingSummary: String
+    /// The client's own system message, for this turn only: it stands behind the agent's instructions and is not stored.
+    public var instructions: String?
+    public var overrides: SamplingOverrides
+    /// Stored with the turn; see `Turn.requestDigest`.
+    public var requestDigest: String?
+
+    public init(
+        turnID: TurnID, sessionID: String, agent: String, messages: [Message], history: [StoredTurn] = [],
+        rollingSummary: String = "", instructions: String? = nil, overrides: SamplingOverrides = SamplingOverrides(),
+        requestDigest: String? = nil
+    ) {
+        self.turnID = turnID
+        self.sessionID = sessionID
+        self.agent = agent
+        self.messages = messages
+        self.history = history
+        self.rollingSummary = rollingSummary
+        self.instructions = instructions
+        self.overrides = overrides
+        self.requestDigest = requestDigest
+    }
+}
+
+/// What the engine needs of the memory, as functions: it knows of no store and of no scope.
+public struct TurnMemory: Sendable {
+    /// Memories for these words. Never fails; bounded by its own deadlines.
+    public var recall: @Sendable (String) async -> Recall
+    /// Returns when the turn is durable.
+    public var commit: @Sendable (Turn) async throws -> CommitOutcome
+    /// Carries out a plan. Never fails; what could not be done is done later by somebody.
+    public var archive: @Sendable (ArchivePlan) async -> Void
+
+    public init(
+        recall: @escaping @Sendable (String) async -> Recall,
+        commit: @escaping @Sendable (Turn) async throws -> CommitOutcome,
+        archive: @escaping @Sendable (ArchivePlan) async -> Void
+    ) {
+        self.recall = recall
+        self.commit = commit
+        self.archive = archive
+    }
+}

@@ -1,0 +1,63 @@
+/// The state that is passed through a turn's workflow: each node answers what it adds, nothing is shared.
+import Memory
+
+public struct TurnState: Sendable {
+    public let input: TurnInput
+    /// Milliseconds since 1970.
+    public let startedAt: Int64
+    public internal(set) var wantsMemory = false
+    public internal(set) var recall: Recall?
+    /// What came of asking the model; nil before that.
+    public internal(set) var conversation: Conversation?
+    public internal(set) var outcome: CommitOutcome?
+    /// What ended the turn early, or follows its commit.
+    public internal(set) var failure: TurnFailure?
+    public internal(set) var timings = TurnTimings()
+
+    public init(input: TurnInput, startedAt: Int64) {
+        self.input = input
+        self.startedAt = startedAt
+    }
+
+    /// Whether an edge with this condition may be taken.
+    public func satisfies(_ condition: Workflow.Condition) -> Bool {
+        switch condition {
+        case .always: true
+        case .refused: failure?.kind == .refused
+        case .memoryWanted: wantsMemory
+        case .unanswered: conversation?.ending == .failed && conversation?.reply.isEmpty == true
+        case .planned: outcome?.plan != nil
+        }
+    }
+
+    /// The words to recall by: what the user says now, bounded.
+    var recallQuery: String {
+        let text = input.messages.lazy.filter { $0.role == .user }.map(\.content).joined(separator: "\n")
+        return Sentences.bounded(text, bytes: 2000)
+    }
+
+    /// The turn to commit, as far as it got.
+    func turn(finishedAt: Int64) -> Turn {
+        var messages = input.messages
+        if let reply = conversation?.reply, !reply.isEmpty { messages.append(reply.message) }
+        return Turn(
+            id: input.turnID, messages: messages, agent: input.agent, ending: conversation?.ending ?? .complete,
+            startedAt: startedAt, finishedAt: finishedAt, usage: conversation?.reply.usage ?? TokenUsage(),
+            requestDigest: input.requestDigest)
+    }
+
+    /// The last events of the turn, once it is known how it ends.
+    var finalEvents: [TurnEvent] {
+        var events: [TurnEvent] = []
+        if let outcome {
+            let reply = conversation?.reply
+            events.append(
+                .committed(
+                    TurnReport(
+                        turn: outcome.stored.turn, outcome: outcome, finishReason: reply?.finishReason ?? .stop,
+                        usage: outcome.stored.turn.usage, recall: recall, timings: timings)))
+        }
+        if let failure { events.append(.failed(failure)) }
+        return events
+    }
+}

@@ -1,0 +1,224 @@
+/// The seam of L2: what a store of checkpoints and turns must do, each call one atomic step of one session.
+
+/// Keeps sessions durably. A returned call is durable; one that threw may or may not have taken effect, and every call may
+/// be repeated. All calls obey cancellation promptly. Time is a parameter, milliseconds since 1970.
+///
+/// Nothing here needs two sessions in one atomic step, so that a session's keys may live on one node of a cluster. What spans
+/// sessions (a principal's recent sessions, what is due) may lag behind and be written before the step it speaks of.
+public protocol CheckpointStore: Sendable {
+    /// The checkpoint and its context, the turns from `Checkpoint.contextStart(limit:)` on, in one round trip; a checkpoint
+    /// with no turns where there is no such session. Writes nothing.
+    func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView
+    /// Compare-and-append, as `CommitRule` decides: one atomic step, O(turn) bytes.
+    func commit(_ request: CommitRequest) async throws -> CommitAnswer
+    /// Turns after a sequence, oldest first.
+    func turns(_ scope: Scope, after: Int, limit: Int) async throws -> [StoredTurn]
+    func turn(_ scope: Scope, id: TurnID) async throws -> StoredTurn?
+    /// The latest turn that answers a request of this digest and finished at or after `since`.
+    func turn(_ scope: Scope, requestDigest: String, since: Int64) async throws -> StoredTurn?
+    /// Un-archived turns that recall may see: of all the principal's sessions, or of this session alone where the scope
+    /// does not recall across sessions; the most recently used sessions first.
+    func fragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments
+
+    /// Makes the caller the one to carry out a plan until `until`.
+    func claim(_ plan: ArchivePlan, token: String, until: Int64, now: Int64) async throws -> ClaimAnswer
+    /// Notes which rows the claim's holder is about to write, beside those noted before, and prolongs the claim.
+    /// False: the claim is lost, or the session forgotten; nothing may be written.
+    func recordRows(_ claim: ArchiveClaim, rows: [String], until: Int64) async throws -> Bool
+    /// Moves the checkpoint past the batch and drops the plan; `rows` replace those noted before. The rolling summary is the
+    /// caller's to make: batches of a session are claimed in order, so nobody else changes it meanwhile.
+    func finish(_ claim: ArchiveClaim, rows: [String], rollingSummary: String) async throws -> FinishAnswer
+    /// Gives the claim back, with what is to become of the plan. A lost claim changes nothing.
+    func giveBack(_ claim: ArchiveClaim, _ failure: ArchiveFailure) async throws
+    /// Plans that may be claimed now, oldest attempts first.
+    func pendingPlans(now: Int64, limit: Int) async throws -> [ArchivePlan]
+    /// Writes plans for the fragments of sessions whose checkpoints are due, and returns how many it wrote.
+    func planDueFragments(now: Int64, limit: Int) async throws -> Int
+
+    /// Writes the tombstone and the work item and deletes checkpoint, turns and plans, in one step.
+    func forget(_ scope: Scope, policy: BufferPolicy, now: Int64) async throws -> ForgetWork
+    /// Sessions whose forgetting is not confirmed yet.
+    func pendingForgets(limit: Int) async throws -> [ForgetWork]
+    /// Drops a work item whose rows are confirmed absent.
+    func completeForget(_ work: ForgetWork) async throws
+
+    /// Deletes sessions a day past their time with all turns archived, and tombstones past theirs; how many.
+    func expire(now: Int64, limit: Int) async throws -> Int
+    func status() async throws -> CheckpointStatus
+    func close() async
+}
+
+/// How a store keeps a session: decided by configuration, carried in the calls so that no store has settings of its own.
+public struct BufferPolicy: Hashable, Sendable {
+    public var rounds: Int
+    public var historyLimit: Int
+    /// Milliseconds.
+    public var checkpointTTL: Int64
+    /// Milliseconds before the checkpoint's end at which its fragment is due.
+    public var sweepMargin: Int64
+
+    public init(rounds: Int, historyLimit: Int, checkpointTTL: Int64, sweepMargin: Int64) {
+        self.rounds = rounds
+        self.historyLimit = historyLimit
+        self.checkpointTTL = checkpointTTL
+        self.sweepMargin = sweepMargin
+    }
+}
+
+public struct CommitRequest: Sendable {
+    public var scope: Scope
+    public var turn: Turn
+    /// The writer's idea of the session: its last turn and generation are what the store compares, its
+    /// archived part tells a store what it need not send back.
+    public var known: Checkpoint
+    public var policy: BufferPolicy
+    public var now: Int64
+
+    public init(scope: Scope, turn: Turn, known: Checkpoint, policy: BufferPolicy, now: Int64) {
+        self.scope = scope
+        self.turn = turn
+        self.known = known
+        self.policy = policy
+        self.now = now
+    }
+}
+
+public enum CommitAnswer: Sendable {
+    /// Stored at `sequence`, or put in the place of an unfinished turn of the same id; the checkpoint after it.
+    case applied(sequence: Int, checkpoint: Checkpoint, plan: ArchivePlan?)
+    /// The id was stored before; nothing was written.
+    case duplicate(StoredTurn)
+    /// Another turn than the writer knew is the last one; nothing was written.
+    case stale(lastTurnID: TurnID?)
+    /// The session was forgotten after the writer loaded it; nothing was written.
+    case forgotten(generation: Int64)
+}
+
+public struct FragmentLimit: Hashable, Sendable {
+    public var sessions: Int
+    public var turns: Int
+
+    public init(sessions: Int, turns: Int) {
+        self.sessions = sessions
+        self.turns = turns
+    }
+}
+
+/// An un-archived turn and the session it belongs to.
+public struct FragmentTurn: Hashable, Sendable {
+    public var session: Digest128
+    public var sessionID: String
+    public var stored: StoredTurn
+
+    public init(session: Digest128, sessionID: String, stored: StoredTurn) {
+        self.session = session
+        self.sessionID = sessionID
+        self.stored = stored
+    }
+}
+
+public struct Fragments: Sendable {
+    /// Changes whenever a memory of the principal is archived or forgotten: cached answers of the index hold until then.
+    public var archiveGeneration: Int64
+    public var turns: [FragmentTurn]
+    /// Sessions whose rows may still be in L3, with the generation that rows must have to be shown.
+    public var forgetting: [Digest128: Int64]
+
+    public init(archiveGeneration: Int64, turns: [FragmentTurn], forgetting: [Digest128: Int64]) {
+        self.archiveGeneration = archiveGeneration
+        self.turns = turns
+        self.forgetting = forgetting
+    }
+}
+
+/// The right to carry out a plan, until it expires or is given back.
+public struct ArchiveClaim: Hashable, Sendable {
+    public var plan: ArchivePlan
+    public var token: String
+
+    public init(plan: ArchivePlan, token: String) {
+        self.plan = plan
+        self.token = token
+    }
+}
+
+public enum ClaimAnswer: Sendable {
+    case granted(ClaimedBatch)
+    /// Somebody else has it, an earlier batch of the session goes first, or its next attempt is not due.
+    case busy
+    /// Archived, parked or forgotten.
+    case gone
+}
+
+public struct ClaimedBatch: Sendable {
+    public var turns: [StoredTurn]
+    /// The session's rolling summary before the batch.
+    public var rollingSummary: String
+    /// Failed attempts so far.
+    public var attempts: Int
+    /// Rows that earlier attempts may have written.
+    public var rows: [String]
+
+    public init(turns: [StoredTurn], rollingSummary: String, attempts: Int, rows: [String]) {
+        self.turns = turns
+        self.rollingSummary = rollingSummary
+        self.attempts = attempts
+        self.rows = rows
+    }
+}
+
+public enum FinishAnswer: Sendable {
+    /// The checkpoint after it.
+    case archived(Checkpoint)
+    /// The claim had expired and another took over; `rows` are what the batch has where that one is done, nil while it is not.
+    case lost(rows: [String]?)
+    /// The session was forgotten: what was written for it must go.
+    case forgotten
+}
+
+public struct ArchiveFailure: Hashable, Sendable {
+    /// Failed attempts, this one included.
+    public var attempts: Int
+    /// When the next attempt may be made; nil parks the plan for good.
+    public var nextAttempt: Int64?
+    public var reason: String
+
+    public init(attempts: Int, nextAttempt: Int64?, reason: String) {
+        self.attempts = attempts
+        self.nextAttempt = nextAttempt
+        self.reason = reason
+    }
+}
+
+/// A forgotten session whose rows must be gone from L3 before it is done.
+public struct ForgetWork: Hashable, Sendable {
+    public var scope: Scope
+    /// The generation that forgetting began: rows of older ones go.
+    public var generation: Int64
+    /// Rows known to have been written, or to be about to be.
+    public var rows: [String]
+    /// Until then somebody who had claimed a batch of the session may still write.
+    public var claimsUntil: Int64
+
+    public init(scope: Scope, generation: Int64, rows: [String], claimsUntil: Int64) {
+        self.scope = scope
+        self.generation = generation
+        self.rows = rows
+        self.claimsUntil = claimsUntil
+    }
+}
+
+public struct CheckpointStatus: Hashable, Sendable {
+    public var plansPending: Int
+    public var plansParked: Int
+    public var forgetsPending: Int
+    /// The first few reasons, by batch id.
+    public var parked: [String: String]
+
+    public init(plansPending: Int, plansParked: Int, forgetsPending: Int, parked: [String: String]) {
+        self.plansPending = plansPending
+        self.plansParked = plansParked
+        self.forgetsPending = forgetsPending
+        self.parked = parked
+    }
+}

@@ -1,0 +1,58 @@
+/// What one party said: the unit that prompts, turns and histories are made of, in the field names of OpenAI's chat API.
+public struct Message: Codable, Hashable, Sendable {
+    public enum Role: String, Codable, Sendable {
+        case system, user, assistant, tool
+    }
+
+    public var role: Role
+    /// Plain text. Empty where an assistant message only carries tool calls.
+    public var content: String
+    /// The participant's name, where the client gave one.
+    public var name: String?
+    /// Calls the model asked for; only on assistant messages.
+    public var toolCalls: [ToolCall]?
+    /// The call that this message answers; only on tool messages.
+    public var toolCallID: String?
+
+    public init(
+        role: Role, content: String, name: String? = nil, toolCalls: [ToolCall]? = nil,
+        toolCallID: String? = nil
+    ) {
+        self.role = role
+        self.content = content
+        self.name = name
+        self.toolCalls = toolCalls
+        self.toolCallID = toolCallID
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case role, content, name
+        case toolCalls = "tool_calls"
+        case toolCallID = "tool_call_id"
+    }
+}
+
+/// A function call that a model asked for. `arguments` is the model's JSON text, kept as it came.
+public struct ToolCall: Codable, Hashable, Sendable {
+    public var id: String
+    public var name: String
+    public var arguments: String
+
+    public init(id: String, name: String, arguments: String) {
+        self.id = id
+        self.name = name
+        self.arguments = arguments
+    }
+}
+
+/// Tokens that the model's server counted (or, from a server that reports none, an estimate).
+public struct TokenUsage: Codable, Hashable, Sendable {
+    public var promptTokens: Int
+    public var completionTokens: Int
+    public var totalTokens: Int { promptTokens + completionTokens }
+
+    public init(promptTokens: Int = 0, completionTokens: Int = 0) {
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+    }
+}

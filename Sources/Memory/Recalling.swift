@@ -1,0 +1,135 @@
+/// Finds what a principal's memories say to a query: cache, index and fragments side by side, each within its time.
+
+extension SessionMemory {
+    /// Characters of a query that are embedded and searched for.
+    private static var queryCharacters: Int { 4000 }
+
+    /// Never fails: a stage that is late or broken is skipped, counted and named, and the others' results stand. Takes
+    /// `embeddingDeadline` and `deadline` together at most.
+    public func recall(_ query: RecallQuery) async -> Recall {
+        let query = RecallQuery(
+            scope: query.scope, text: String(query.text.prefix(Self.queryCharacters)), topK: query.topK,
+            contextStart: query.contextStart)
+        guard query.text.contains(where: { !$0.isWhitespace }) else { return Recall() }
+        let topK = query.topK ?? configuration.recall.topK
+        let key = RecallCache.Key(query, limit: topK)
+        let (known, before) = recallCache.withLock { cache in
+            (cache.entry(key), cache.generation(of: query.scope.principal))
+        }
+
+        async let pending = fragments(query.scope)
+        var found: IndexFindings?
+        if let known, await pending?.archiveGeneration == known.generation { found = known.found }
+        let cached = found != nil
+        let findings: IndexFindings
+        if let found { findings = found } else { findings = await searchIndex(query, topK: topK) }
+        let fragments = await pending
+        if !cached, let fragments {
+            recallCache.withLock { cache in
+                cache.keep(
+                    findings, for: key, of: query.scope.principal, before: before,
+                    after: fragments.archiveGeneration)
+            }
+        }
+        return answer(query, topK: topK, findings, fragments, cached: cached)
+    }
+
+    private func answer(
+        _ query: RecallQuery, topK: Int, _ found: IndexFindings, _ fragments: Fragments?, cached: Bool
+    ) -> Recall {
+        let inPrompt = { (session: Digest128, turn: Int) in
+            guard let start = query.contextStart else { return false }
+            return session == query.scope.session && turn >= start
+        }
+        let hits = found.hits.filter { hit in
+            let kept = fragments?.forgetting[hit.row.scope.session] ?? .min
+            return hit.row.generation >= kept && !inPrompt(hit.row.scope.session, hit.row.firstTurn)
+        }
+        let turns = (fragments?.turns ?? []).filter { !inPrompt($0.session, $0.stored.sequence) }
+        let terms = Tokenizer.queryTerms(query.text)
+        let ranked = FragmentRanking.rank(turns, terms: terms, statistics: found.statistics)
+        let fusion = RecallFusion(minScore: configuration.recall.minScore, topK: topK)
+        let memories = fusion.merge(hits, ranked, byVector: found.byVector, terms: terms)
+        let skipped = found.skipped + (fragments == nil ? [.fragments] : [])
+        count(skipped, cached: cached)
+        return Recall(memories: memories, skipped: skipped, cached: cached)
+    }
+
+    private func count(_ skipped: [Recall.Stage], cached: Bool) {
+        state.withLock { state in
+            state.counters.recalls += 1
+            state.counters.recallHits += cached ? 1 : 0
+            for stage in skipped {
+                switch stage {
+                case .embedding: state.counters.skippedEmbeddings += 1
+                case .index: state.counters.skippedIndex += 1
+                case .fragments: state.counters.skippedFragments += 1
+                }
+            }
+        }
+    }
+
+    /// Nil where L2 was late or failed.
+    private func fragments(_ scope: Scope) async -> Fragments? {
+        let settings = configuration.recall
+        let limit = FragmentLimit(sessions: settings.maxFragmentSessions, turns: settings.maxFragmentTurns)
+        do {
+            return try await withDeadline(settings.deadline) { [checkpoints] in
+                try await checkpoints.fragments(scope, limit: limit)
+            }
+        } catch {
+            report(.fragments, error)
+            return nil
+        }
+    }
+
+    /// By vector and words; by words alone where the embedding is late.
+    private func searchIndex(_ query: RecallQuery, topK: Int) async -> IndexFindings {
+        let settings = configuration.recall
+        var found = IndexFindings()
+        var vector: [Float]?
+        do {
+            vector = try await withDeadline(settings.embeddingDeadline) { [embedder] in
+                try await embedder.embed([query.text]).first
+            }
+        } catch {
+            report(.embedding, error)
+        }
+        if vector == nil { found.skipped.append(.embedding) }
+        do {
+            let asked = IndexQuery(vector: vector, text: query.text, limit: max(24, 2 * topK))
+            let answer = try await withDeadline(settings.deadline) { [index] in
+                try await index.search(query.scope, asked)
+            }
+            found.byVector = vector != nil
+            found.statistics = answer.statistics
+            found.hits = shortened(answer.hits, query, keeping: 2 * topK, byVector: found.byVector)
+        } catch {
+            report(.index, error)
+            found.skipped.append(.index)
+        }
+        return found
+    }
+
+    /// The rows that may get into the answer, with the passage that fits the query in place of their whole text.
+    private func shortened(
+        _ hits: [IndexHit], _ query: RecallQuery, keeping count: Int, byVector: Bool
+    ) -> [IndexHit] {
+        let fusion = RecallFusion(minScore: configuration.recall.minScore, topK: count)
+        let passages = fusion.merge(
+            hits, [], byVector: byVector, terms: Tokenizer.queryTerms(query.text))
+        let byID = Dictionary(hits.map { ($0.row.id, $0) }, uniquingKeysWith: { $1 })
+        return passages.compactMap { memory in
+            var hit = byID[memory.id]
+            hit?.row.text = memory.excerpt
+            return hit
+        }
+    }
+
+    private func report(_ stage: Recall.Stage, _ error: any Error) {
+        guard !Task.isCancelled else { return }
+        logger.debug(
+            "recall goes on without a stage",
+            metadata: ["stage": "\(stage.rawValue)", "error": "\(error is DeadlineExceeded ? "late" : "\(error)")"])
+    }
+}

@@ -1,0 +1,99 @@
+/// One exchange of a session: what came in, what the agent answered, and how it ended. The unit of commit.
+public struct Turn: Codable, Hashable, Sendable {
+    /// How a turn came to its end.
+    public enum Ending: String, Codable, Sendable {
+        /// The reply is whole.
+        case complete
+        /// The client left; what had been generated until then is kept.
+        case cancelled
+        /// The model failed in the middle; what had been generated until then is kept.
+        case failed
+    }
+
+    public var id: TurnID
+    /// The new user (and tool) messages, then what the agent added, in order.
+    public var messages: [Message]
+    public var agent: String
+    public var ending: Ending
+    /// Appended beside a turn that another writer had committed meanwhile.
+    public var concurrent: Bool
+    /// Where the client went back in the conversation: the sequence after which this turn continues. What lies
+    /// between stays in the history and is no longer shown to the model.
+    public var forkedAfter: Int?
+    /// Milliseconds since 1970.
+    public var startedAt: Int64
+    /// Milliseconds since 1970.
+    public var finishedAt: Int64
+    public var usage: TokenUsage
+    /// Hex digest of the request body that asked for this turn: finds a retry that carries no id.
+    public var requestDigest: String?
+
+    public init(
+        id: TurnID, messages: [Message], agent: String, ending: Ending = .complete,
+        concurrent: Bool = false, forkedAfter: Int? = nil, startedAt: Int64, finishedAt: Int64,
+        usage: TokenUsage = .init(), requestDigest: String? = nil
+    ) {
+        self.id = id
+        self.messages = messages
+        self.agent = agent
+        self.ending = ending
+        self.concurrent = concurrent
+        self.forkedAfter = forkedAfter
+        self.startedAt = startedAt
+        self.finishedAt = finishedAt
+        self.usage = usage
+        self.requestDigest = requestDigest
+    }
+
+    /// The text of the agent's last message: what a client that asks again is shown.
+    public var reply: String {
+        messages.last { $0.role == .assistant }?.content ?? ""
+    }
+}
+
+/// A turn with its place in the session's history. Sequences start at 1 and have no gaps.
+public struct StoredTurn: Codable, Hashable, Sendable {
+    public var sequence: Int
+    public var turn: Turn
+
+    public init(sequence: Int, turn: Turn) {
+        self.sequence = sequence
+        self.turn = turn
+    }
+}
+
+/// Names a turn within its session, chosen by the client or minted: sending the same id again asks for the same turn.
+public struct TurnID: Hashable, Sendable, Codable, CustomStringConvertible {
+    public static let maximumBytes = 200
+
+    public let value: String
+
+    /// `nil` where the text is empty, longer than `maximumBytes` or holds control characters.
+    public init?(_ value: String) {
+        guard !value.isEmpty, value.utf8.count <= Self.maximumBytes,
+            value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+        else { return nil }
+        self.value = value
+    }
+
+    private init(minted value: String) { self.value = value }
+
+    /// A fresh id: 96 random bits.
+    public static func mint() -> TurnID {
+        var generator = SystemRandomNumberGenerator()
+        let high = String(generator.next() as UInt64, radix: 36)
+        let low = String(generator.next() as UInt32, radix: 36)
+        return TurnID(minted: "turn-" + high + low)
+    }
+
+    public init(from decoder: any Decoder) throws {
+        value = try decoder.singleValueContainer().decode(String.self)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(value)
+    }
+
+    public var description: String { value }
+}

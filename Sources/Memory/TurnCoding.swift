@@ -1,0 +1,22 @@
+/// How turns are written: JSON in the field names of OpenAI's chat API, as a text that any SQLite shell or Redis client shows.
+import Foundation
+
+enum TurnCoding {
+    static func encode(_ turn: Turn) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        return String(decoding: try encoder.encode(turn), as: UTF8.self)
+    }
+
+    static func decode(_ text: String) throws -> Turn {
+        try JSONDecoder().decode(Turn.self, from: Data(text.utf8))
+    }
+
+    static func encode(_ texts: [String]) throws -> String {
+        String(decoding: try JSONEncoder().encode(texts), as: UTF8.self)
+    }
+
+    static func decodeTexts(_ text: String) throws -> [String] {
+        try JSONDecoder().decode([String].self, from: Data(text.utf8))
+    }
+}

@@ -1,0 +1,117 @@
+/// The one description of the manifest: the reader checks by it, and the CRD and the reference of fields are made from it.
+///
+/// The types of `AgentPoolSpec` mirror it field by field.
+enum ManifestSchema {
+    typealias Field = Schema.Field
+
+    /// `spec`.
+    static let spec = Schema.object([
+        Field(
+            "models", "The models that agents talk to and that make embeddings.",
+            .list(model, 0...32, .field("name")), .defaults([])),
+        Field(
+            "entryAgent", "The agent that takes a session's first turn.", .name, .derived("the first agent")),
+        Field("agents", "The agents.", .list(agent, 1...32, .field("name")), .required),
+        Field(
+            "mcpServers", "Servers of tools over the Model Context Protocol.",
+            .list(mcpServer, 0...32, .field("name")), .defaults([])
+        ).notYet("MCP servers are"),
+        Field(
+            "skills", "Folders of instructions and files that agents read when they need them.",
+            .list(skill, 0...64, .field("name")), .defaults([])
+        ).notYet("skills are"),
+        Field("workflow", "The graph of a turn, in place of the default one.", workflow)
+            .notYet("a workflow of one's own is"),
+        Field("guard", "What a message must keep to before a model sees it.", inputGuard, .defaults([:])),
+        Field("memory", "The three tiers of memory.", memory, .defaults([:])),
+        Field("concurrency", "Limits of one pod.", concurrency, .defaults([:])),
+        Field("replicas", "Pods of the pool where autoscaling is absent.", .integer(1...1000), .defaults(1))
+            .clusterOnly(),
+        Field("autoscaling", "Scales the pool by its load.", autoscaling).clusterOnly(),
+        Field("ingress", "Publishes the pool on an Ingress.", ingress).clusterOnly(),
+        Field("gateway", "Publishes the pool on a Gateway, in place of an Ingress.", gateway).clusterOnly(),
+        Field("drain", "How a pod ends.", drain, .defaults([:])),
+        Field("auth", "Who may call the pool.", auth, .defaults([:])),
+        Field(
+            "image", "The worker's container image; absent, the controller's own.", .text(1...512)
+        ).clusterOnly(),
+        Field("pod", "Changes to the pods.", pod).clusterOnly(),
+    ])
+
+    private static let model = Schema.object([
+        Field("name", "How agents name it.", .name, .required),
+        Field(
+            "provider", "openai: any endpoint with OpenAI's API. builtin: the worker's own offline model.",
+            .choice(AgentPoolSpec.ModelProvider.self), .defaults("openai")),
+        Field("baseURL", "The root of the API, which as a rule ends in /v1. Required for openai.", .url),
+        Field("model", "How the endpoint names it.", .text(1...256), .derived("the name")),
+        Field("apiKeySecretRef", "The API key.", .secretKeyRef),
+        Field("parameters", "Sent with each request, such as temperature.", .anyObject, .defaults([:])),
+        Field(
+            "dimensions", "The length of an embedding; present only on embedding models.", .integer(1...32768)
+        ),
+        Field(
+            "httpVersion", "The HTTP version asked of the endpoint.",
+            .choice(AgentPoolSpec.HTTPVersionPreference.self), .defaults("HTTP1")),
+    ])
+
+    private static let agent = Schema.object([
+        Field("name", "Its name; clients may address it as a model.", .name, .required),
+        Field(
+            "description", "What it is for; routing between agents reads it.", .text(0...1024), .defaults("")),
+        Field("instructions", "The system prompt.", .text(1...32768), .required),
+        Field(
+            "model", "The name of a chat model in models.", .name,
+            .derived("the first chat model, or the built-in one (builtin)")),
+        Field("tools", "Names of mcpServers.", .list(.name, 0...32, .value), .defaults([])).notYet(
+            "tools are"),
+        Field("skills", "Names of skills.", .list(.name, 0...64, .value), .defaults([])).notYet("skills are"),
+        Field(
+            "handoffs", "Names of the agents that it may hand a conversation to.",
+            .list(.name, 0...32, .value), .defaults([])
+        ).notYet("hand-offs between agents are"),
+    ])
+
+    private static let mcpServer = Schema.object([
+        Field("name", "How agents name it.", .name, .required),
+        Field("url", "Its endpoint (streamable HTTP).", .url, .required),
+        Field("headersSecretRef", "A Secret whose keys are the names of request headers.", .objectRef),
+        Field("allow", "The tools that agents see; absent, all of them.", .list(toolName, 0...256, .value)),
+        Field(
+            "requireApproval", "Tools that run only after a person agreed.", .list(toolName, 0...256, .value),
+            .defaults([])),
+    ])
+    private static let toolName = Schema.text(1...128, .toolName)
+
+    private static let skill = Schema.object([
+        Field("name", "How agents name it.", .name, .required),
+        Field("configMapRef", "The ConfigMap that holds its files.", .objectRef, .required),
+    ])
+
+    private static let workflow = Schema.object([
+        Field(
+            "nodes", "The steps of a turn.",
+            .list(
+                .object([
+                    Field("name", "How edges name it.", .name, .required),
+                    Field("kind", "What it does.", .choice(AgentPoolSpec.Workflow.NodeKind.self), .required),
+                ]), 1...32, .field("name")), .required),
+        Field(
+            "edges", "The order of the steps.",
+            .list(
+                .object([
+                    Field("from", "The name of a node.", .name, .required),
+                    Field("to", "The name of a node.", .name, .required),
+                    Field("when", "The condition to take it; absent, always.", .text(1...63)),
+                ]), 0...128), .defaults([])),
+    ])
+
+    private static let inputGuard = Schema.object([
+        Field(
+            "maxInputCharacters", "Unicode scalars of a turn's new messages, together.",
+            .integer(1...1_000_000), .defaults(32768)),
+        Field(
+            "forbiddenPatterns", "Regular expressions; a message that contains a match is refused.",
+            .list(.text(1...256), 0...64, .value), .defaults([])),
+    ])
+}

@@ -1,0 +1,222 @@
+/// The rules between fields of a specification: names that must exist, and values that exclude each other.
+struct SpecRules {
+    struct Violation: Equatable {
+        /// Below `spec`.
+        let path: String
+        let message: String
+        let mend: String
+    }
+
+    private let spec: AgentPoolSpec
+    /// Whether the manifest writes `auth.mode` itself; without it, no authentication is only a laptop's default.
+    private let authModeIsGiven: Bool
+    private var violations: [Violation] = []
+
+    /// The violations of a specification whose defaults are filled in.
+    static func violations(of spec: AgentPoolSpec, authModeIsGiven: Bool) -> [Violation] {
+        var rules = SpecRules(spec: spec, authModeIsGiven: authModeIsGiven)
+        rules.checkModels()
+        rules.checkAgents()
+        rules.checkTools()
+        rules.checkWorkflow()
+        rules.checkGuard()
+        rules.checkMemory()
+        rules.checkReplicas()
+        rules.checkDrain()
+        rules.checkRoutes()
+        rules.checkAuth()
+        return rules.violations
+    }
+
+    private init(spec: AgentPoolSpec, authModeIsGiven: Bool) {
+        self.spec = spec
+        self.authModeIsGiven = authModeIsGiven
+    }
+
+    private mutating func report(_ path: String, _ message: String, _ mend: String) {
+        violations.append(Violation(path: path, message: message, mend: mend))
+    }
+
+    /// Reports a reference to a name that does not exist.
+    private mutating func requireName(_ name: String, of kind: String, among names: [String], at path: String)
+    {
+        guard !names.contains(name) else { return }
+        let mend =
+            if let nearest = NearestName.of(name, among: names) {
+                "did you mean \(nearest)?"
+            } else if names.isEmpty {
+                "add it, or remove the name here"
+            } else {
+                "use one of \(names.joined(separator: ", "))"
+            }
+        report(path, "no \(kind) is called \"\(name)\"", mend)
+    }
+
+    private mutating func checkModels() {
+        for (index, model) in spec.models.enumerated() {
+            let path = "models[\(index)]"
+            switch model.provider {
+            case .openai:
+                if [AgentPoolSpec.builtinChatModel, AgentPoolSpec.builtinEmbeddingModel].contains(model.name)
+                {
+                    report(
+                        "\(path).name", "\"\(model.name)\" is the name of a built-in model", "choose another")
+                }
+                if model.baseURL == nil {
+                    report(
+                        "\(path).baseURL", "is required for the provider openai",
+                        "add it, such as http://vllm.models:8000/v1, or set provider: builtin")
+                }
+            case .builtin:
+                if model.baseURL != nil {
+                    report("\(path).baseURL", "has no meaning for the provider builtin", "remove it")
+                }
+                if model.apiKeySecretRef != nil {
+                    report("\(path).apiKeySecretRef", "has no meaning for the provider builtin", "remove it")
+                }
+            }
+        }
+    }
+
+    private mutating func checkAgents() {
+        let agents = spec.agents.map(\.name)
+        let chatModels = spec.models.filter { !$0.isEmbeddingModel }.map(\.name)
+        let servers = spec.mcpServers.map(\.name)
+        let skills = spec.skills.map(\.name)
+        // Without agents there is no entry either, and that is reported already.
+        if !agents.isEmpty { requireName(spec.entryAgent, of: "agent", among: agents, at: "entryAgent") }
+        for (index, agent) in spec.agents.enumerated() {
+            let path = "agents[\(index)]"
+            if spec.models.contains(where: { $0.name == agent.model && $0.isEmbeddingModel }) {
+                report(
+                    "\(path).model", "\"\(agent.model)\" makes embeddings, not replies",
+                    "name a model without dimensions")
+            } else {
+                requireName(agent.model, of: "model", among: chatModels, at: "\(path).model")
+            }
+            for (place, name) in agent.tools.enumerated() {
+                requireName(name, of: "MCP server", among: servers, at: "\(path).tools[\(place)]")
+            }
+            for (place, name) in agent.skills.enumerated() {
+                requireName(name, of: "skill", among: skills, at: "\(path).skills[\(place)]")
+            }
+            for (place, name) in agent.handoffs.enumerated() {
+                if name == agent.name {
+                    report("\(path).handoffs[\(place)]", "an agent can't hand off to itself", "remove it")
+                } else {
+                    requireName(name, of: "agent", among: agents, at: "\(path).handoffs[\(place)]")
+                }
+            }
+        }
+    }
+
+    private mutating func checkTools() {
+        for (index, server) in spec.mcpServers.enumerated() {
+            guard let allowed = server.allow else { continue }
+            for (place, tool) in server.requireApproval.enumerated() where !allowed.contains(tool) {
+                report(
+                    "mcpServers[\(index)].requireApproval[\(place)]", "\"\(tool)\" is not in allow",
+                    "add it to allow, or remove it here")
+            }
+        }
+    }
+
+    private mutating func checkWorkflow() {
+        guard let workflow = spec.workflow else { return }
+        let nodes = workflow.nodes.map(\.name)
+        for (index, edge) in workflow.edges.enumerated() {
+            requireName(edge.from, of: "node", among: nodes, at: "workflow.edges[\(index)].from")
+            requireName(edge.to, of: "node", among: nodes, at: "workflow.edges[\(index)].to")
+        }
+    }
+
+    private mutating func checkGuard() {
+        for (index, pattern) in spec.guard.forbiddenPatterns.enumerated() {
+            do {
+                _ = try Regex(pattern)
+            } catch {
+                report(
+                    "guard.forbiddenPatterns[\(index)]", "is not a regular expression",
+                    "mend the pattern; a literal character such as ( is written \\(")
+            }
+        }
+    }
+
+    private mutating func checkMemory() {
+        let name = spec.memory.embeddingModel
+        if spec.models.contains(where: { $0.name == name && !$0.isEmbeddingModel }) {
+            report(
+                "memory.embeddingModel", "the model \"\(name)\" has no dimensions",
+                "add dimensions to it, or name an embedding model")
+        } else {
+            let models = spec.models.filter(\.isEmbeddingModel).map(\.name)
+            requireName(name, of: "model", among: models, at: "memory.embeddingModel")
+        }
+    }
+
+    private mutating func checkReplicas() {
+        if let scaling = spec.autoscaling, scaling.minReplicas > scaling.maxReplicas {
+            report(
+                "autoscaling.minReplicas",
+                "\(scaling.minReplicas) is more than maxReplicas, \(scaling.maxReplicas)",
+                "lower it, or raise maxReplicas")
+        }
+        guard spec.memory.redis == nil else { return }
+        let mend = "add memory.redis, or set it to 1"
+        if let scaling = spec.autoscaling, scaling.maxReplicas > 1 {
+            report("autoscaling.maxReplicas", "more than one replica needs Redis", mend)
+        }
+        if spec.replicas > 1 { report("replicas", "more than one replica needs Redis", mend) }
+    }
+
+    private mutating func checkDrain() {
+        let turn = spec.concurrency.turnTimeout
+        if spec.drain.timeout.duration < turn.duration {
+            report(
+                "drain.timeout", "\(spec.drain.timeout.text) is shorter than a turn may take, \(turn.text)",
+                "raise it to concurrency.turnTimeout at least")
+        }
+    }
+
+    private mutating func checkRoutes() {
+        if spec.ingress != nil, spec.gateway != nil {
+            report("gateway", "a pool has an ingress or a gateway, not both", "remove one of them")
+        }
+        if spec.auth.mode == AgentPoolSpec.Auth.Mode.none, !authModeIsGiven {
+            for route in [spec.ingress.map { _ in "ingress" }, spec.gateway.map { _ in "gateway" }] {
+                guard let route else { continue }
+                report(
+                    route, "publishes the pool without authentication",
+                    "add auth.apiKeysSecretRef, or set auth.mode: None to allow it")
+            }
+        }
+    }
+
+    private mutating func checkAuth() {
+        let auth = spec.auth
+        if auth.apiKeysSecretRef != nil, auth.jwt != nil {
+            report("auth.jwt", "a pool takes API keys or tokens, not both", "remove one of them")
+            return
+        }
+        switch auth.mode {
+        case .apiKeys:
+            if auth.apiKeysSecretRef == nil {
+                report("auth.apiKeysSecretRef", "is required for the mode APIKeys", "add it")
+            }
+            if auth.jwt != nil { report("auth.jwt", "has no meaning in the mode APIKeys", "remove it") }
+        case .jwt:
+            if auth.jwt == nil { report("auth.jwt", "is required for the mode JWT", "add it") }
+            if auth.apiKeysSecretRef != nil {
+                report("auth.apiKeysSecretRef", "has no meaning in the mode JWT", "remove it")
+            }
+        case .none:
+            let unused = [
+                ("apiKeysSecretRef", auth.apiKeysSecretRef != nil), ("jwt", auth.jwt != nil),
+                ("trustedKeys", !auth.trustedKeys.isEmpty),
+            ]
+            for (field, isGiven) in unused where isGiven {
+                report("auth.\(field)", "has no meaning in the mode None", "remove it, or change the mode")
+            }
+        }
+    }
+}

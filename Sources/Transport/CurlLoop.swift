@@ -1,0 +1,184 @@
+// Drives a client's transfers on one thread: sockets by epoll, deadlines, commands from a mailbox.
+
+import CCurl
+import Glibc
+
+/// Owns every libcurl handle of a client. Made, used and destroyed on one thread.
+final class CurlLoop {
+    let configuration: HTTPClient.Configuration
+    /// The monotonic clock at the last wake-up, in nanoseconds.
+    private(set) var now: Int64 = 0
+
+    private let mailbox: Mailbox
+    private let statistics: ClientStatistics
+    private let poller: Poller
+    private var transfers: [ObjectIdentifier: Transfer] = [:]
+    /// Those for whose readers something arrived.
+    private var dirty: [Transfer] = []
+    /// One for each HTTP/2 origin, and one, without a name, for all of HTTP/1.1.
+    private var multis: [String?: CurlMulti] = [:]
+    private var socketOwners: [Int32: CurlMulti] = [:]
+    /// Not after the earliest deadline of any transfer; may be before it.
+    private var nextSweep = Int64.max
+    private var isStopping = false
+
+    /// HTTP/2 origins whose idle connections are kept.
+    private static let keptOrigins = 64
+
+    /// Nil where the system has no descriptor left.
+    init?(mailbox: Mailbox, configuration: HTTPClient.Configuration, statistics: ClientStatistics) {
+        guard let poller = Poller(wakeDescriptor: mailbox.wakeDescriptor) else { return nil }
+        self.mailbox = mailbox
+        self.configuration = configuration
+        self.statistics = statistics
+        self.poller = poller
+    }
+
+    /// Returns when the mailbox said stop; every transfer has ended then.
+    func run() {
+        var events = [epoll_event](repeating: epoll_event(), count: 256)
+        while !isStopping {
+            now = Self.monotonicNow()
+            let count = poller.wait(into: &events, milliseconds: waitingTime())
+            now = Self.monotonicNow()
+            for event in events[..<count] {
+                if event.data.fd == mailbox.wakeDescriptor {
+                    for command in mailbox.take() { perform(command) }
+                } else if let multi = socketOwners[event.data.fd] {
+                    multi.socketIsReady(event.data.fd, event.events)
+                    settle(multi)
+                }
+            }
+            for multi in Array(multis.values) where multi.due <= now {
+                multi.timeIsUp()
+                settle(multi)
+            }
+            if nextSweep <= now { sweep() }
+            wakeReaders()
+        }
+        for transfer in Array(transfers.values) {
+            finish(transfer, .shutdown(transfer.exchange.target))
+        }
+        multis = [:]
+    }
+
+    // MARK: What libcurl's callbacks ask for
+
+    /// Something arrived for this transfer: its reader is told when all that arrived together was taken.
+    func markDirty(_ transfer: Transfer) {
+        guard !transfer.isDirty else { return }
+        transfer.isDirty = true
+        dirty.append(transfer)
+    }
+
+    /// The transfer pauses because its reader hasn't taken what arrived.
+    func readerIsBehind(_ transfer: Transfer) {
+        transfer.deadlines.pause(sharedConnection: transfer.isMultiplexed, at: now)
+        nextSweep = min(nextSweep, transfer.deadlines.earliest)
+        if transfer.isMultiplexed { transfer.multi.hold(for: transfer) }
+    }
+
+    func watch(_ socket: Int32, for events: UInt32, by multi: CurlMulti) {
+        socketOwners[socket] = multi
+        poller.watch(socket, for: events)
+    }
+
+    func forget(_ socket: Int32) {
+        socketOwners[socket] = nil
+        poller.forget(socket)
+    }
+
+    // MARK: Commands
+
+    private func perform(_ command: Command) {
+        switch command {
+        case .start(let exchange, let request, let target): start(exchange, request, target)
+        case .release(let exchange):
+            if let transfer = transfers[ObjectIdentifier(exchange)] { release(transfer) }
+        case .cancel(let exchange):
+            if let transfer = transfers[ObjectIdentifier(exchange)] { finish(transfer, nil) }
+        case .stop: isStopping = true
+        }
+    }
+
+    private func start(_ exchange: Exchange, _ request: HTTPRequest, _ target: RequestTarget) {
+        guard !isStopping else { return exchange.end(.shutdown(exchange.target)) }
+        // Cancelled before it got here.
+        guard !exchange.isEnded else { return }
+        guard let multi = multi(for: request.version == .http2 ? target.origin : nil),
+            let transfer = Transfer(exchange, request, at: target, in: multi, on: self, now: now), multi.add(transfer)
+        else {
+            return exchange.end(TransportError(.overloaded, "no memory for a request to \(exchange.target)"))
+        }
+        transfers[ObjectIdentifier(exchange)] = transfer
+        nextSweep = min(nextSweep, transfer.deadlines.earliest)
+    }
+
+    private func multi(for origin: String?) -> CurlMulti? {
+        if let multi = multis[origin] { return multi }
+        if multis.count > Self.keptOrigins { multis = multis.filter { $0.key == nil || $0.value.transferCount > 0 } }
+        let multi = CurlMulti(configuration, on: self)
+        multis[origin] = multi
+        return multi
+    }
+
+    private func release(_ transfer: Transfer) {
+        transfer.deadlines.resume(at: now)
+        nextSweep = min(nextSweep, transfer.deadlines.earliest)
+        transfer.multi.release(by: transfer)
+        let result = curl_easy_pause(transfer.easy.handle, CURLPAUSE_CONT)
+        if result != CURLE_OK { finish(transfer, transfer.error(for: result)) }
+    }
+
+    // MARK: Ends
+
+    private func finish(_ transfer: Transfer, _ error: TransportError?) {
+        transfer.flush()
+        transfer.multi.remove(transfer)
+        transfers[ObjectIdentifier(transfer.exchange)] = nil
+        statistics.sawWaiting(transfer.exchange.peakWaiting)
+        transfer.exchange.end(error)
+    }
+
+    /// Ends what is done, and wakes the readers of all that just arrived.
+    private func settle(_ multi: CurlMulti) {
+        while let (transfer, result) = multi.nextDone() { finish(transfer, transfer.error(for: result)) }
+        wakeReaders()
+    }
+
+    private func wakeReaders() {
+        guard !dirty.isEmpty else { return }
+        for transfer in dirty {
+            transfer.isDirty = false
+            transfer.flush()
+        }
+        dirty.removeAll(keepingCapacity: true)
+    }
+
+    private func sweep() {
+        nextSweep = .max
+        for transfer in Array(transfers.values) {
+            if let expired = transfer.deadlines.expired(at: now) {
+                finish(transfer, .expired(expired, target: transfer.exchange.target))
+            } else {
+                nextSweep = min(nextSweep, transfer.deadlines.earliest)
+            }
+        }
+    }
+
+    // MARK: Time
+
+    /// Milliseconds until something is due, rounded up so that no wait ends just before it; -1 for no limit.
+    private func waitingTime() -> Int32 {
+        let due = multis.values.reduce(nextSweep) { min($0, $1.due) }
+        if due == .max { return -1 }
+        let nanoseconds = max(0, due - now)
+        return Int32(clamping: (nanoseconds + 999_999) / 1_000_000)
+    }
+
+    private static func monotonicNow() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+    }
+}

@@ -1,0 +1,107 @@
+// One request while libcurl works on it: takes head and body from its callbacks to the exchange.
+
+import CCurl
+
+/// Lives on the curl thread only.
+final class Transfer {
+    let exchange: Exchange
+    var easy: CurlEasy
+    var deadlines: TransferDeadlines
+    /// Why a callback stopped the transfer; libcurl itself then only knows that one did.
+    private(set) var failure: TransportError?
+    /// Something arrived that the exchange's reader wasn't told about.
+    var isDirty = false
+    /// The handle's multi, to which it is added and from which it is removed.
+    let multi: CurlMulti
+    /// Other streams may share the connection, so a slow reader is theirs to suffer.
+    private(set) var isMultiplexed = false
+
+    private unowned let loop: CurlLoop
+    private var headParser: ResponseHeadParser
+    private var head: ResponseHeadParser.Head?
+
+    init?(
+        _ exchange: Exchange, _ request: HTTPRequest, at target: RequestTarget, in multi: CurlMulti,
+        on loop: CurlLoop, now: Int64
+    ) {
+        guard let easy = CurlEasy() else { return nil }
+        let configuration = loop.configuration
+        self.exchange = exchange
+        self.multi = multi
+        self.loop = loop
+        self.easy = easy
+        headParser = ResponseHeadParser(maxBytes: configuration.maxHeadBytes)
+        deadlines = TransferDeadlines(
+            start: now, idle: request.idleTimeout ?? configuration.idleTimeout, total: request.totalTimeout,
+            slowReader: configuration.slowReaderTimeout)
+        self.easy.configure(request, at: target, with: configuration)
+        self.easy.setReceiver(
+            Unmanaged.passUnretained(self).toOpaque(),
+            header: { bytes, size, count, receiver in
+                Transfer.from(receiver)?.takeHeader(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
+            },
+            body: { bytes, size, count, receiver in
+                let chunk = UnsafeRawBufferPointer(start: bytes, count: size * count).bindMemory(to: UInt8.self)
+                return Transfer.from(receiver)?.takeBody(chunk.span) ?? 0
+            })
+    }
+
+    /// The transfer behind a handle's private pointer, alive as long as the loop has it in its table.
+    static func from(_ pointer: UnsafeMutableRawPointer?) -> Transfer? {
+        pointer.map { Unmanaged<Transfer>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    /// Hands on what arrived together.
+    func flush() {
+        if let head {
+            self.head = nil
+            exchange.deliver(head)
+        }
+        exchange.flush()
+    }
+
+    /// - Returns: what libcurl is to take for done; less than it offered stops the transfer.
+    private func takeHeader(_ line: UnsafeRawBufferPointer) -> Int {
+        deadlines.activity(at: loop.now)
+        switch headParser.line(line) {
+        case .more:
+            return line.count
+        case .complete(let head):
+            self.head = head
+            isMultiplexed = head.isMultiplexed
+            loop.markDirty(self)
+            return line.count
+        case .tooLarge:
+            failure = TransportError(
+                .tooLarge,
+                "the response head of \(exchange.target) has more than \(headParser.maxBytes) bytes")
+            return 0
+        case .malformed:
+            failure = TransportError(.malformedResponse, "\(exchange.target) answered what is not HTTP")
+            return 0
+        }
+    }
+
+    private func takeBody(_ chunk: Span<UInt8>) -> Int {
+        deadlines.activity(at: loop.now)
+        loop.markDirty(self)
+        switch exchange.append(chunk) {
+        case .accepted:
+            return chunk.count
+        case .pause:
+            loop.readerIsBehind(self)
+            return Int(CURL_WRITEFUNC_PAUSE)
+        case .abandoned:
+            return 0
+        }
+    }
+
+    /// The error for libcurl's result, in which a callback's own reason wins.
+    func error(for code: CURLcode) -> TransportError? {
+        if let failure { return failure }
+        if code == CURLE_OK { return nil }
+        return TransportError(
+            code, target: exchange.target, systemError: Int32(truncatingIfNeeded: easy.long(CURLINFO_OS_ERRNO)),
+            verifyResult: easy.long(CURLINFO_SSL_VERIFYRESULT))
+    }
+}

@@ -1,0 +1,130 @@
+/// The body of `POST /v1/chat/completions`, read strictly: what this worker can't honour is refused by name, not ignored.
+import Agent
+import Memory
+
+struct ChatCompletionsRequest: Sendable {
+    /// More than any client's context holds; bounds what one request makes us keep.
+    static let maxMessages = 2048
+
+    var model: String?
+    /// Without the system's and the developer's.
+    var messages: [Message] = []
+    /// Text of system and developer messages: instructions for this turn, kept apart from the history.
+    var instructions: String?
+    var stream = false
+    var includeUsage = false
+    var user: String?
+    var sessionID: String?
+    var overrides = SamplingOverrides()
+
+    /// - Throws: `APIError` that names the field.
+    static func parse(_ body: [UInt8]) throws(APIError) -> ChatCompletionsRequest {
+        guard !body.isEmpty else {
+            throw APIError(.badRequest, code: "invalid_json", "The body is empty; send a JSON object.")
+        }
+        var request = ChatCompletionsRequest()
+        var reader = FieldReader(body)
+        try reader.beginObject()
+        while let field = try reader.nextField() { try request.read(field, from: &reader) }
+        try reader.end()
+        guard let last = request.messages.last else {
+            throw .invalid("messages", "`messages` must hold at least one message of role `user`.")
+        }
+        guard last.role != .assistant else {
+            throw .invalid("messages", "The last of `messages` must not be the assistant's own.")
+        }
+        return request
+    }
+
+    private mutating func read(_ field: String, from reader: inout FieldReader) throws(APIError) {
+        switch field {
+        case "model": model = try reader.string()
+        case "messages": try readMessages(&reader)
+        case "stream": stream = try reader.bool() ?? false
+        case "stream_options": includeUsage = try Self.member("include_usage", &reader) { r throws(APIError) in
+            try r.bool()
+        } ?? false
+        case "user": user = try reader.string()
+        case "metadata": sessionID = try Self.member("session_id", &reader) { r throws(APIError) in
+            try r.string()
+        }
+        case "temperature": overrides.temperature = try reader.number(in: 0...2)
+        case "top_p": overrides.topP = try reader.number(in: 0...1)
+        case "max_tokens", "max_completion_tokens":
+            overrides.maxTokens = try reader.integer(in: 1...1_000_000)
+        case "stop": overrides.stop = try reader.strings(atMost: 4) ?? []
+        case "n":
+            if let count = try reader.integer(in: 1...128), count != 1 {
+                throw .unsupported("n", "Only one choice is made: leave `n` out.")
+            }
+        case "tools", "functions":
+            if try reader.null() { return }
+            try reader.beginArray()
+            if try reader.nextElement(atMost: 128) {
+                throw .unsupported(
+                    field, "Tools belong to the pool's agents, in its manifest: leave `\(field)` out.")
+            }
+        case "logprobs":
+            if try reader.bool() == true { throw .unsupported(field, "`logprobs` is not supported.") }
+        case "response_format":
+            let type = try Self.member("type", &reader) { r throws(APIError) in try r.string() }
+            if let type, type != "text" {
+                throw .unsupported(field, "Only the format `text` is supported.")
+            }
+        default: try reader.skip()
+        }
+    }
+
+    /// One member of an object whose others don't matter; `nil` where the object is null or lacks it.
+    private static func member<Value>(
+        _ name: String, _ reader: inout FieldReader,
+        _ read: (inout FieldReader) throws(APIError) -> Value?
+    ) throws(APIError) -> Value? {
+        if try reader.null() { return nil }
+        var value: Value?
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            if field == name { value = try read(&reader) } else { try reader.skip() }
+        }
+        return value
+    }
+
+    private mutating func readMessages(_ reader: inout FieldReader) throws(APIError) {
+        var system: [String] = []
+        messages = []
+        try reader.beginArray()
+        while try reader.nextElement(atMost: Self.maxMessages) {
+            let message = try Message(from: &reader)
+            if message.role == .system { system.append(message.content) } else { messages.append(message) }
+        }
+        instructions = system.isEmpty ? nil : system.joined(separator: "\n\n")
+    }
+}
+
+extension Message {
+    /// One element of `messages`; also what the native turn's `input` is made of. A developer's message counts as the system's.
+    init(from reader: inout FieldReader) throws(APIError) {
+        let path = reader.path
+        var role: Role?
+        self.init(role: .user, content: "")
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "role":
+                let name = try reader.string() ?? ""
+                role = name == "developer" ? .system : Role(rawValue: name)
+                guard role != nil else {
+                    throw .invalid(
+                        reader.path,
+                        "`\(reader.path)` must be one of system, developer, user, assistant, tool.")
+                }
+            case "content": content = try reader.text() ?? ""
+            case "name": name = try reader.string()
+            case "tool_call_id": toolCallID = try reader.string()
+            default: try reader.skip()
+            }
+        }
+        guard let role else { throw .invalid(path + ".role", "`\(path).role` is missing.") }
+        self.role = role
+    }
+}

@@ -1,0 +1,32 @@
+/// What the memory needs while nobody asks: batches archived, fragments swept, idle sessions let go, the stores looked at.
+import Memory
+
+struct MemoryUpkeep: Sendable {
+    /// Between two passes when nothing waits.
+    static let pause: Duration = .seconds(1)
+
+    let memory: SessionMemory
+    let summarizer: Summarizer
+    let readiness: SharedReadiness
+
+    /// Runs until cancelled. Archiving may wait for a model; letting go of sessions and the health report don't wait for it.
+    func run() async {
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                repeat {
+                    while await memory.maintain(summarize: summarizer), !Task.isCancelled {}
+                } while (try? await Task.sleep(for: Self.pause)) != nil
+            }
+            tasks.addTask {
+                while (try? await Task.sleep(for: Self.pause)) != nil {
+                    memory.evictIdle()
+                    await observe()
+                }
+            }
+        }
+    }
+
+    func observe() async {
+        readiness.observe(await memory.health())
+    }
+}

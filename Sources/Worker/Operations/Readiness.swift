@@ -1,0 +1,43 @@
+/// Decides whether this pod should be sent traffic, from what its stores report. Pure.
+import Memory
+
+struct Readiness: Sendable, Equatable {
+    /// Failing reports in a row before a pod that was ready stops being so: a blip must not take every pod out at once.
+    static let patience = 3
+
+    enum Status: Sendable, Equatable {
+        /// No report yet, or never a good one.
+        case starting
+        case ready
+        /// Serving, with less than the manifest promises.
+        case degraded([String])
+        case unavailable(String)
+    }
+
+    private(set) var status = Status.starting
+    private var failures = 0
+
+    var isReady: Bool {
+        switch status {
+        case .ready, .degraded: true
+        case .starting, .unavailable: false
+        }
+    }
+
+    mutating func observe(_ health: MemoryHealth) {
+        if case .failing(let reason) = health.checkpoints {
+            failures += 1
+            if status == .starting || failures >= Self.patience {
+                status = .unavailable("the session store fails: \(reason)")
+            }
+            return
+        }
+        failures = 0
+        var reasons: [String] = []
+        if case .failing(let reason) = health.index { reasons.append("the memory index fails: \(reason)") }
+        if health.plansParked > 0 {
+            reasons.append("\(health.plansParked) batches could not be archived and are parked")
+        }
+        status = reasons.isEmpty ? .ready : .degraded(reasons)
+    }
+}

@@ -1,0 +1,66 @@
+/// `agentpool worker`: the agent pod's process.
+import ArgumentParser
+import Foundation
+import Logging
+import PoolAPI
+import Worker
+
+struct WorkerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "worker", abstract: "Serve a pool as its pod does, from a worker configuration.",
+        discussion: """
+            Public port \(WorkerPort.public), admin port \(WorkerPort.admin). With auth.mode None the public port stays on \
+            loopback unless --host says otherwise. SIGTERM drains: running turns finish, then the process exits with 0.
+            """)
+
+    @Option(help: "The worker configuration (YAML or JSON).")
+    var config: String
+
+    @Option(help: "Where Secrets are mounted, as DIR/<secret>/<key>.")
+    var secrets = "/etc/agentpool/secrets"
+
+    @Option(help: "Where the embedded stores keep their file.")
+    var data = "/var/lib/agentpool"
+
+    @Option(help: "The public port's address. Default: all interfaces; loopback with auth.mode None.")
+    var host: String?
+
+    @Option(help: "The public port.")
+    var port = WorkerPort.public
+
+    @Option(help: "The admin port's address.")
+    var adminHost = "0.0.0.0"
+
+    @Option(help: "The admin port.")
+    var adminPort = WorkerPort.admin
+
+    @Option(help: "trace, debug, info, notice, warning, error or critical.")
+    var logLevel: Logger.Level = .info
+
+    func run() async throws {
+        LogOutput.bootstrap(level: logLevel)
+        let logger = Logger(label: "agentpool")
+        let worker = try Configuration.worker(config)
+        try Configuration.refuse(try worker.spec.unsupported(for: .worker), file: config)
+        OpenFiles.raiseLimit(logger)
+        var settings = WorkerSettings(
+            dataDirectory: data,
+            podName: ProcessInfo.processInfo.environment["POD_NAME"] ?? ProcessInfo.processInfo.hostName)
+        settings.host = host ?? (worker.spec.auth.mode == .none ? "127.0.0.1" : "0.0.0.0")
+        settings.port = port
+        settings.adminHost = adminHost
+        settings.adminPort = adminPort
+        settings.drainDelay = worker.spec.drain.delay.duration
+        let process = AgentWorker(
+            config: worker, settings: settings, secrets: SecretStore(.directory(secrets)), logger: logger,
+            onReady: { addresses in
+                logger.info(
+                    "serving",
+                    metadata: [
+                        "pool": "\(worker.pool)", "port": "\(addresses.port)",
+                        "adminPort": "\(addresses.adminPort)",
+                    ])
+            })
+        try await Lifetime.run(process, logger)
+    }
+}

@@ -1,0 +1,35 @@
+"""Runs all acceptance programs against the built binary, the quick ones first, and stops at the first failure."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import crash
+import drain
+import memory
+import refusals
+import sdk
+import slow_reader
+from kit.checks import Checks, run
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument(
+        "--kills", type=int, default=200, help="how often the crash program kills (40 is a short run)"
+    )
+    chosen = options.parse_args()
+    programs = {
+        "sdk": sdk.program,
+        "memory": memory.program,
+        "drain": drain.program,
+        "refusals": refusals.program,
+        "slow_reader": slow_reader.program,
+        "crash": crash.check,
+    }
+    sys.exit(run(programs, Checks(chosen.kills)))
+
+
+if __name__ == "__main__":
+    main()

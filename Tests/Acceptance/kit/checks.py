@@ -1,0 +1,72 @@
+"""Counts what holds, and stops at the first thing that does not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+
+class CheckFailed(Exception):
+    """A sentence that should hold does not."""
+
+
+class Checks:
+    """The tally of a run."""
+
+    def __init__(self, kills: int = 200) -> None:
+        self.passed = 0
+        self.failed = 0
+        self.kills = kills
+
+    def holds(self, sentence: str, truth: bool, seen: object = None) -> None:
+        """Prints the sentence with what was seen; raises `CheckFailed` where it is not true."""
+        shown = "" if seen is None else f" ({seen})"
+        print(f"  {'ok' if truth else 'FAILED'}: {sentence}{shown}", flush=True)
+        if not truth:
+            raise CheckFailed(sentence)
+        self.passed += 1
+
+    def equal(self, sentence: str, seen: object, expected: object) -> None:
+        self.holds(
+            sentence, seen == expected, seen if seen == expected else f"{seen!r}, expected {expected!r}"
+        )
+
+
+Program = Callable[[Checks], None]
+
+
+def eventually(condition: Callable[[], bool], seconds: float, step: float = 0.02) -> bool:
+    """Waits for something that another thread or process brings about; false when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(step)
+    return True
+
+
+def run(programs: Mapping[str, Program], checks: Checks) -> int:
+    """Runs programs until the first failure and prints the closing line; the exit code."""
+    for name, program in programs.items():
+        print(f"{name}:", flush=True)
+        begun = time.monotonic()
+        try:
+            program(checks)
+        except Exception as error:
+            checks.failed += 1
+            if not isinstance(error, CheckFailed):
+                traceback.print_exc(file=sys.stdout)
+            break
+        print(f"  {time.monotonic() - begun:.1f} s", flush=True)
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 1 if checks.failed else 0
+
+
+def alone(program: Program, description: str | None) -> None:
+    """The entry of a program that is run by itself."""
+    argparse.ArgumentParser(description=description).parse_args()
+    sys.exit(run({Path(sys.argv[0]).stem: program}, Checks()))

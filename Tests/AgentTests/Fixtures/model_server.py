@@ -1,0 +1,198 @@
+"""A stand-in model server: OpenAI's chat-completions and embeddings API, whose behaviour the model's name chooses.
+
+`slow#42` behaves as `slow`; what follows the `#` keeps tests apart that run at the same time. GET /seen?model=NAME tells what was
+asked of that model and how many of its streams are open or were left. Ends when its standard input does.
+"""
+
+import json
+import socket
+import struct
+import sys
+import threading
+import time
+from collections import defaultdict
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlparse
+
+lock = threading.Lock()
+seen = defaultdict(lambda: {"requests": [], "open": 0, "left": 0})
+
+
+def chunk(delta, finish=None):
+    return {
+        "id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "stand-in",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+    }
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def json(self, status, value, headers=()):
+        self.raw(status, "application/json", json.dumps(value).encode(), headers)
+
+    def raw(self, status, kind, body, headers=()):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def begin(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def write(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def event(self, value):
+        self.write(b"data: " + json.dumps(value).encode() + b"\n\n")
+
+    def end(self, usage=True):
+        self.event(chunk({}, "stop"))
+        if usage:
+            self.event({"choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7}})
+        self.write(b"data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def do_GET(self):
+        name = parse_qs(urlparse(self.path).query)["model"][0]
+        with lock:
+            self.json(200, seen[name])
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = body["model"]
+        with lock:
+            seen[name]["requests"].append({
+                "authorization": self.headers.get("Authorization"), "path": self.path, "body": body,
+            })
+            seen[name]["open"] += 1
+        try:
+            if self.path.endswith("/embeddings"):
+                self.embed(name.split("#")[0], body)
+            else:
+                self.chat(name.split("#")[0], body)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+            with lock:
+                seen[name]["left"] += 1
+        finally:
+            with lock:
+                seen[name]["open"] -= 1
+
+    def chat(self, mode, body):
+        asked = body["messages"][-1]["content"]
+        if mode == "echo":
+            self.begin()
+            for word in asked.split(" "):
+                self.event(chunk({"content": word + " "}))
+            self.end()
+        elif mode == "together":
+            self.begin()
+            self.write(b"".join(b"data: " + json.dumps(chunk({"content": f"t{i} "})).encode() + b"\n\n" for i in range(20)))
+            self.end()
+        elif mode == "nousage":
+            self.begin()
+            self.event(chunk({"content": "four words of reply"}))
+            self.end(usage=False)
+        elif mode == "tools":
+            self.begin()
+            call = lambda index, **fields: chunk({"tool_calls": [{"index": index, **fields}]})
+            self.event(call(0, id="call_a", type="function", function={"name": "find_order", "arguments": ""}))
+            self.event(call(0, function={"arguments": '{"id":'}))
+            self.event(call(1, id="call_b", type="function", function={"name": "refund", "arguments": "{}"}))
+            self.event(call(0, function={"arguments": " 4711}"}))
+            self.event(chunk({}, "tool_calls"))
+            self.write(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+        elif mode == "error-first":
+            self.begin()
+            self.event({"error": {"message": "The engine is on fire.", "code": "engine_error"}})
+            self.wfile.write(b"0\r\n\r\n")
+        elif mode == "error-mid":
+            self.begin()
+            self.event(chunk({"content": "half a "}))
+            self.event(chunk({"content": "reply"}))
+            self.event({"error": {"message": "The engine is on fire.", "code": "engine_error"}})
+            self.wfile.write(b"0\r\n\r\n")
+        elif mode == "truncated":
+            self.begin()
+            self.event(chunk({"content": "half a reply"}))
+            self.wfile.write(b"0\r\n\r\n")
+        elif mode == "reset":
+            self.begin()
+            self.event(chunk({"content": "half a reply"}))
+            time.sleep(0.05)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.close_connection = True
+        elif mode == "slow":
+            self.begin()
+            for i in range(2000):
+                self.event(chunk({"content": f"w{i} "}))
+                time.sleep(0.01)
+            self.end()
+        elif mode == "silent":
+            # Holds the request until the client hangs up.
+            self.connection.recv(1)
+            raise ConnectionResetError
+        elif mode == "garbage":
+            self.begin()
+            self.write(b"data: {not json}\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+        elif mode == "json":
+            self.json(200, {"error": {"message": "no such deployment"}})
+        elif mode == "html":
+            self.raw(502, "text/html", b"<html><h1>Bad Gateway</h1></html>")
+        elif mode == "limited":
+            self.json(429, {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}, [("Retry-After", "7")])
+        elif mode == "unauthorized":
+            key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            self.json(401, {"error": {"message": f"Incorrect API key provided: {key}"}})
+        elif mode == "too-long":
+            self.json(400, {"error": {
+                "message": "This model's maximum context length is 8 tokens.", "code": "context_length_exceeded"}})
+        elif mode == "bad-request":
+            self.json(400, {"error": {"message": "messages: no"}})
+        elif mode == "summary":
+            self.begin()
+            self.event(chunk({"content": "Here it is:\n```json\n"}))
+            self.event(chunk({"content": json.dumps({"summary": "The locker code is 4711.", "entities": ["4711"]})}))
+            self.event(chunk({"content": "\n```"}))
+            self.end()
+        else:
+            self.json(404, {"error": {"message": f"The model {mode} does not exist."}})
+
+    def embed(self, mode, body):
+        texts = body["input"]
+        if mode == "wrong-dimension":
+            vectors = [[1.0, 2.0] for _ in texts]
+        else:
+            vectors = [[3.0 * len(text), 4.0 * len(text), 0.0] for text in texts]
+        data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
+        if mode == "shuffled":
+            data.reverse()
+        if mode == "missing":
+            data.pop()
+        self.json(200, {"object": "list", "data": data, "model": mode, "usage": {"prompt_tokens": 1, "total_tokens": 1}})
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+server = Server(("127.0.0.1", 0), Handler)
+print(server.server_address[1], flush=True)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+sys.stdin.read()

@@ -1,0 +1,189 @@
+// Starts the servers under Fixtures/ as processes of their own, on loopback ports that the system chooses.
+
+import Foundation
+import Logging
+import Synchronization
+
+@testable import Transport
+
+/// A running test server; it ends when this is dropped, and with this process however that ends.
+final class TestServer: Sendable {
+    enum Kind: String {
+        case http1 = "http1_server.py"
+        case http2 = "http2_server.py"
+    }
+
+    struct Unavailable: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    struct Counters: Decodable {
+        let connections: Int
+        let open_connections: Int
+        let requests: Int
+        let accepted: Int
+        let gone: Int
+    }
+
+    let port: Int
+    private let controlPort: Int
+    private let scheme: String
+    private let standardInput: Mutex<Pipe>
+    private let control: HTTPClient
+
+    static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures")
+
+    init(_ kind: Kind, certificate: Certificate? = nil) throws {
+        let python = "/usr/bin/python3"
+        guard FileManager.default.isExecutableFile(atPath: python) else {
+            throw Unavailable(description: "\(python) is missing: apt-get install python3 python3-h2")
+        }
+        let process = Process()
+        process.executableURL = URL(filePath: python)
+        process.arguments = [Self.fixtures.appending(path: kind.rawValue).path]
+        if let certificate { process.arguments?.append(contentsOf: [certificate.file, certificate.keyFile]) }
+        process.environment = ["PYTHONDONTWRITEBYTECODE": "1"]
+        let input = Pipe()
+        let output = Pipe()
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        let ports = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+        guard ports.count == 2 else {
+            throw Unavailable(
+                description: "\(kind.rawValue) didn't start; it needs: apt-get install python3 python3-h2")
+        }
+        port = ports[0]
+        controlPort = ports[1]
+        scheme = certificate == nil ? "http" : "https"
+        standardInput = Mutex(input)
+        control = HTTPClient(configuration: .direct, logger: .quiet)
+    }
+
+    func url(_ path: String, host: String = "127.0.0.1") -> String { "\(scheme)://\(host):\(port)\(path)" }
+
+    /// Lets one `/step` or `/reset` go one step further.
+    func go() async throws {
+        _ = try await control.execute(HTTPRequest(url: "http://127.0.0.1:\(controlPort)/go"))
+    }
+
+    func counters() async throws -> Counters {
+        let response = try await control.execute(HTTPRequest(url: "http://127.0.0.1:\(controlPort)/counters"))
+        let text = try await response.body.text()
+        return try JSONDecoder().decode(Counters.self, from: Data(text.utf8))
+    }
+
+    /// Returns the counters once they are as wanted; throws if that takes so long that it can't happen any more.
+    @discardableResult
+    func counters(where wanted: (Counters) -> Bool) async throws -> Counters {
+        for _ in 0..<1000 {
+            let now = try await counters()
+            if wanted(now) { return now }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        throw Unavailable(description: "the server's counters never became what the test waits for")
+    }
+
+    /// Returns the counters once the server has accepted nothing more for a while.
+    func countersAtRest() async throws -> Counters {
+        var last = try await counters()
+        var unchanged = 0
+        while unchanged < 10 {
+            try await Task.sleep(for: .milliseconds(20))
+            let now = try await counters()
+            unchanged = now.accepted == last.accepted ? unchanged + 1 : 0
+            last = now
+        }
+        return last
+    }
+
+    /// Bytes that the kernel holds of this server's connections, on both sides, by /proc/net/tcp.
+    func bytesInKernel() throws -> Int {
+        let file = try FileHandle(forReadingFrom: URL(filePath: "/proc/net/tcp"))
+        let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
+        var sum = 0
+        for line in table.split(separator: "\n").dropFirst() {
+            let columns = line.split(separator: " ")
+            guard columns.count > 4 else { continue }
+            func port(_ address: Substring) -> Int? { address.split(separator: ":").last.flatMap { Int($0, radix: 16) } }
+            let queues = columns[4].split(separator: ":").compactMap { Int($0, radix: 16) }
+            guard queues.count == 2, columns[3] == "01" else { continue }
+            if port(columns[1]) == self.port { sum += queues[0] }
+            if port(columns[2]) == self.port { sum += queues[1] }
+        }
+        return sum
+    }
+}
+
+/// A certificate for localhost and 127.0.0.1 that signs itself, made anew for each run.
+struct Certificate {
+    let file: String
+    let keyFile: String
+
+    init() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "transport-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        file = folder.appending(path: "certificate.pem").path
+        keyFile = folder.appending(path: "key.pem").path
+        let openssl = Process()
+        openssl.executableURL = URL(filePath: "/usr/bin/openssl")
+        openssl.arguments = [
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", keyFile,
+            "-out", file,
+        ]
+        openssl.standardError = FileHandle.nullDevice
+        do { try openssl.run() } catch {
+            throw TestServer.Unavailable(description: "openssl is missing: apt-get install openssl")
+        }
+        openssl.waitUntilExit()
+    }
+}
+
+extension HTTPClient.Configuration {
+    /// Without the proxies of whatever environment the tests run in.
+    static var direct: Self {
+        var configuration = Self()
+        configuration.proxies = ProxySettings()
+        return configuration
+    }
+}
+
+extension Logger {
+    static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}
+
+/// Runs a test with a client and shuts the client down after it.
+func withClient<Result>(
+    _ configure: (inout HTTPClient.Configuration) -> Void = { _ in },
+    _ body: (HTTPClient) async throws -> Result
+) async throws -> Result {
+    var configuration = HTTPClient.Configuration.direct
+    configure(&configuration)
+    let client = HTTPClient(configuration: configuration, logger: .quiet)
+    do {
+        let result = try await body(client)
+        await client.shutdown()
+        return result
+    } catch {
+        await client.shutdown()
+        throw error
+    }
+}
+
+extension HTTPBody {
+    func text() async throws(TransportError) -> String {
+        String(decoding: try await collect(upTo: 1 << 20), as: UTF8.self)
+    }
+}
+
+/// The transport error that `body` throws; nil if it throws none.
+func transportError(_ body: () async throws -> Void) async throws -> TransportError? {
+    do {
+        try await body()
+        return nil
+    } catch let error as TransportError {
+        return error
+    }
+}
