@@ -25,6 +25,7 @@ extension EmbeddedCheckpoints {
 
     public func recordRows(_ claim: ArchiveClaim, rows: [String], until: Int64) async throws -> Bool {
         try await database.write { db in
+            guard try !Self.wasForgotten(db, claim) else { return false }
             guard let row = try PlanRecord.find(db, claim.plan.batchID), row.claimToken == claim.token else {
                 return false
             }
@@ -40,24 +41,22 @@ extension EmbeddedCheckpoints {
     ) async throws -> FinishAnswer {
         try await database.write { db in
             let plan = claim.plan
+            guard try !Self.wasForgotten(db, claim) else { return .forgotten }
             guard var session = try SessionRecord.find(db, plan.scope) else { return .lost(rows: nil) }
-            guard session.checkpoint.generation == plan.generation else {
-                try Self.endClaims(db, session: session.id, before: session.checkpoint.generation)
-                return .forgotten
-            }
             guard let row = try PlanRecord.find(db, plan.batchID) else {
                 return .lost(rows: try Self.writtenRows(db, session: session.id, batch: plan.batchID))
             }
             guard row.claimToken == claim.token else { return .lost(rows: nil) }
             session.checkpoint.archivedFirst = plan.first
             session.checkpoint.archivedThrough = max(session.checkpoint.archivedThrough, plan.last)
-            session.checkpoint.rollingSummary = rollingSummary
+            session.checkpoint.rollingSummary = rollingSummary.storable
             try db.cachedStatement(
                 sql: """
                     UPDATE session SET archived_first = ?, archived_through = ?, rolling_summary = ? WHERE id = ?
                     """
             ).execute(arguments: [
-                session.checkpoint.archivedFirst, session.checkpoint.archivedThrough, rollingSummary, session.id,
+                session.checkpoint.archivedFirst, session.checkpoint.archivedThrough,
+                session.checkpoint.rollingSummary, session.id,
             ])
             try db.cachedStatement(sql: "DELETE FROM plan WHERE id = ?").execute(arguments: [row.id])
             try db.cachedStatement(sql: "DELETE FROM written_row WHERE session = ? AND batch_id = ?")
@@ -70,13 +69,14 @@ extension EmbeddedCheckpoints {
 
     public func giveBack(_ claim: ArchiveClaim, _ failure: ArchiveFailure) async throws {
         try await database.write { db in
+            guard try !Self.wasForgotten(db, claim) else { return }
             try db.cachedStatement(
                 sql: """
                     UPDATE plan SET claim_token = NULL, claim_until = 0, attempts = ?, next_attempt = ?, failure = ?,
                         parked = ? WHERE batch_id = ? AND claim_token = ?
                     """
             ).execute(arguments: [
-                failure.attempts, failure.nextAttempt ?? 0, failure.reason, failure.nextAttempt == nil,
+                failure.attempts, failure.nextAttempt ?? 0, failure.reason.storable, failure.nextAttempt == nil,
                 claim.plan.batchID, claim.token,
             ])
         }

@@ -65,11 +65,15 @@ extension EmbeddedCheckpoints {
         }
     }
 
-    /// The one who had claimed a batch of the forgotten session has reported: nothing of it will be written any more.
-    static func endClaims(_ db: Database, session: Int64, before generation: Int64) throws {
-        try db.cachedStatement(
-            sql: "UPDATE forgetting SET claims_until = 0 WHERE session = ? AND generation = ?"
-        ).execute(arguments: [session, generation])
+    /// True where the claim's session was forgotten since. Its holder has reported then, and writes nothing more after
+    /// this, so forgetting need not wait for the claim's end.
+    static func wasForgotten(_ db: Database, _ claim: ArchiveClaim) throws -> Bool {
+        guard let session = try SessionRecord.find(db, claim.plan.scope),
+            session.checkpoint.generation > claim.plan.generation
+        else { return false }
+        try db.cachedStatement(sql: "UPDATE forgetting SET claims_until = 0 WHERE session = ?")
+            .execute(arguments: [session.id])
+        return true
     }
 
     private static func noteWork(_ db: Database, _ session: SessionRecord, claimsUntil: Int64) throws {

@@ -101,8 +101,8 @@ private struct PreparedRow {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
-            row.id, principal, row.scope.session.blob, row.scope.sessionID, row.generation, row.agent,
-            row.firstTurn, row.lastTurn, row.time, length, row.summary, entities, row.text,
+            row.id, principal, row.scope.session.blob, row.scope.sessionID.storable, row.generation, row.agent.storable,
+            row.firstTurn, row.lastTurn, row.time, length, row.summary.storable, entities, row.text.storable,
             counts.keys.joined(separator: " "),
         ])
         let number = db.lastInsertedRowID

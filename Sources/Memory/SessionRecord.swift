@@ -43,7 +43,7 @@ struct SessionRecord {
                 VALUES (?, ?, ?, ?, ?, 0, 0, 0, '', 0, 1, 0, '', 0)
                 """)
         try statement.execute(arguments: [
-            scope.session.blob, principal, scope.sessionID, scope.recallsAcrossSessions, generation,
+            scope.session.blob, principal, scope.sessionID.storable, scope.recallsAcrossSessions, generation,
         ])
         return SessionRecord(
             id: db.lastInsertedRowID, principal: principal, checkpoint: Checkpoint(generation: generation))
@@ -68,7 +68,7 @@ struct SessionRecord {
                 """)
         try statement.execute(arguments: [
             checkpoint.generation, checkpoint.createdAt, checkpoint.turnCount, checkpoint.lastTurnID?.value,
-            checkpoint.lastTurnAt, checkpoint.activeAgent, checkpoint.plannedThrough,
+            checkpoint.lastTurnAt, checkpoint.activeAgent.storable, checkpoint.plannedThrough,
             checkpoint.archivedFirst, checkpoint.archivedThrough, checkpoint.rollingSummary, expiresAt,
             isDue ? expiresAt - policy.sweepMargin : nil, id,
         ])
@@ -106,4 +106,11 @@ enum TurnKey {
 
 extension Digest128 {
     var blob: Data { Data(bytes) }
+}
+
+extension String {
+    /// Without NUL, at which SQLite's text ends.
+    var storable: String {
+        utf8.contains(0) ? String(map { $0 == "\0" ? "\u{FFFD}" : $0 }) : self
+    }
 }

@@ -39,7 +39,8 @@ enum Tokenizer {
             } else if isWordPart(scalar) {
                 previousIdeograph = nil
                 isPlain = false
-                for byte in scalar.properties.lowercaseMapping.utf8 { append(byte, to: &word) }
+                let lower = scalar.properties.lowercaseMapping.utf8
+                if word.count + lower.count <= maximumTermBytes { word += lower }
             } else {
                 previousIdeograph = nil
                 endWord()
@@ -63,10 +64,7 @@ enum Tokenizer {
     }
 
     private static func append(_ byte: UInt8, to word: inout [UInt8]) {
-        // A continuation byte may complete the character that began within the bound.
-        if word.count < maximumTermBytes || (byte & 0xC0 == 0x80 && word.count < maximumTermBytes + 3) {
-            word.append(byte)
-        }
+        if word.count < maximumTermBytes { word.append(byte) }
     }
 
     private static func isWordPart(_ scalar: Unicode.Scalar) -> Bool {

@@ -57,8 +57,9 @@ final class CurlLoop {
             wakeReaders()
         }
         for transfer in Array(transfers.values) {
-            finish(transfer, .shutdown(transfer.exchange.target))
+            breakOff(transfer, .shutdown(transfer.exchange.target))
         }
+        for multi in multis.values { multi.retire() }
         multis = [:]
     }
 
@@ -96,7 +97,7 @@ final class CurlLoop {
         case .release(let exchange):
             if let transfer = transfers[ObjectIdentifier(exchange)] { release(transfer) }
         case .cancel(let exchange):
-            if let transfer = transfers[ObjectIdentifier(exchange)] { finish(transfer, nil) }
+            if let transfer = transfers[ObjectIdentifier(exchange)] { breakOff(transfer, nil) }
         case .stop: isStopping = true
         }
     }
@@ -116,10 +117,17 @@ final class CurlLoop {
 
     private func multi(for origin: String?) -> CurlMulti? {
         if let multi = multis[origin] { return multi }
-        if multis.count > Self.keptOrigins { multis = multis.filter { $0.key == nil || $0.value.transferCount > 0 } }
-        let multi = CurlMulti(configuration, on: self)
+        if multis.count > Self.keptOrigins {
+            for multi in Array(multis.values) where multi.transferCount == 0 { drop(multi) }
+        }
+        let multi = CurlMulti(for: origin, configuration, on: self)
         multis[origin] = multi
         return multi
+    }
+
+    private func drop(_ multi: CurlMulti) {
+        multi.retire()
+        multis[multi.origin] = nil
     }
 
     private func release(_ transfer: Transfer) {
@@ -127,10 +135,19 @@ final class CurlLoop {
         nextSweep = min(nextSweep, transfer.deadlines.earliest)
         transfer.multi.release(by: transfer)
         let result = curl_easy_pause(transfer.easy.handle, CURLPAUSE_CONT)
-        if result != CURLE_OK { finish(transfer, transfer.error(for: result)) }
+        if result != CURLE_OK { breakOff(transfer, transfer.error(for: result)) }
     }
 
     // MARK: Ends
+
+    /// Ends a transfer before its response is complete.
+    private func breakOff(_ transfer: Transfer, _ error: TransportError?) {
+        finish(transfer, error)
+        // libcurl 7.88 leaves an HTTP/2 stream's RST_STREAM in a buffer until something else happens on the
+        // connection. Nothing will where that was its last stream: then only closing it tells the server.
+        let multi = transfer.multi
+        if multi.origin != nil, multi.transferCount == 0 { drop(multi) }
+    }
 
     private func finish(_ transfer: Transfer, _ error: TransportError?) {
         transfer.flush()
@@ -142,7 +159,13 @@ final class CurlLoop {
 
     /// Ends what is done, and wakes the readers of all that just arrived.
     private func settle(_ multi: CurlMulti) {
-        while let (transfer, result) = multi.nextDone() { finish(transfer, transfer.error(for: result)) }
+        while let (transfer, result) = multi.nextDone() {
+            if let error = transfer.error(for: result) {
+                breakOff(transfer, error)
+            } else {
+                finish(transfer, nil)
+            }
+        }
         wakeReaders()
     }
 
@@ -159,7 +182,7 @@ final class CurlLoop {
         nextSweep = .max
         for transfer in Array(transfers.values) {
             if let expired = transfer.deadlines.expired(at: now) {
-                finish(transfer, .expired(expired, target: transfer.exchange.target))
+                breakOff(transfer, .expired(expired, target: transfer.exchange.target))
             } else {
                 nextSweep = min(nextSweep, transfer.deadlines.earliest)
             }

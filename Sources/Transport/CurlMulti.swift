@@ -8,6 +8,8 @@ import CCurl
 /// drives the connection. Nothing bounds that but not driving it at all: so the streams of one HTTP/2 origin have a
 /// multi of their own, which isn't called while one of its readers is behind. Lives on the curl thread only.
 final class CurlMulti {
+    /// The HTTP/2 origin that all transfers go to; nil for HTTP/1.1, where they needn't have one in common.
+    let origin: String?
     let handle: UnsafeMutableRawPointer
     /// Transfers whose readers are behind.
     private var holders: Set<ObjectIdentifier> = []
@@ -20,8 +22,9 @@ final class CurlMulti {
     private unowned let loop: CurlLoop
 
     /// Nil where memory has run out.
-    init?(_ configuration: HTTPClient.Configuration, on loop: CurlLoop) {
+    init?(for origin: String?, _ configuration: HTTPClient.Configuration, on loop: CurlLoop) {
         guard let handle = curl_multi_init() else { return nil }
+        self.origin = origin
         self.handle = handle
         self.loop = loop
         let selfPointer = Unmanaged.passUnretained(self).toOpaque()
@@ -43,7 +46,16 @@ final class CurlMulti {
     }
 
     deinit {
+        // Closing its connections must not call back into what is going away.
+        ccurl_multi_set_socket_callback(handle, nil)
+        ccurl_multi_set_timer_callback(handle, nil)
         curl_multi_cleanup(handle)
+    }
+
+    /// Gives up its sockets, so that it goes away with its last owner. No transfer may be left.
+    func retire() {
+        for socket in sockets.keys { loop.forget(socket) }
+        sockets = [:]
     }
 
     private static func from(_ pointer: UnsafeMutableRawPointer?) -> CurlMulti? {

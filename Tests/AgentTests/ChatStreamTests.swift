@@ -46,7 +46,9 @@ import Testing
     func everySplit() throws {
         let bytes = Array(Self.transcript.utf8)
         #expect(try Self.deltas(of: [bytes[...]]) == Self.deltas)
-        for cut in 1..<bytes.count { #expect(try Self.deltas(of: [bytes[..<cut], bytes[cut...]]) == Self.deltas) }
+        for cut in 1..<bytes.count {
+            #expect(try Self.deltas(of: [bytes[..<cut], bytes[cut...]]) == Self.deltas)
+        }
         #expect(try Self.deltas(of: bytes.indices.map { bytes[$0...$0] }) == Self.deltas)
     }
 
@@ -61,8 +63,12 @@ import Testing
                 .toolCall(ToolCallDelta(index: 1, arguments: "{}")),
             ], telling: &events)
         #expect(events.isEmpty)
-        try reply.take([.toolCall(ToolCallDelta(index: 0, arguments: "}")), .finish(.toolCalls)], telling: &events)
-        let calls = [ToolCall(id: "a", name: "first", arguments: "{}"), ToolCall(id: "b", name: "second", arguments: "{}")]
+        try reply.take(
+            [.toolCall(ToolCallDelta(index: 0, arguments: "}")), .finish(.toolCalls)], telling: &events)
+        let calls = [
+            ToolCall(id: "a", name: "first", arguments: "{}"),
+            ToolCall(id: "b", name: "second", arguments: "{}"),
+        ]
         #expect(reply.message == Message(role: .assistant, content: "", toolCalls: calls))
         #expect(
             events.compactMap { event in
@@ -84,7 +90,8 @@ import Testing
     func truncated() throws {
         var stream = ChatStream()
         var deltas: [ChatDelta] = []
-        try stream.feed(Array("data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n\n".utf8), into: &deltas)
+        try stream.feed(
+            Array("data: {\"choices\":[{\"delta\":{\"content\":\"half\"}}]}\n\n".utf8), into: &deltas)
         let error = #expect(throws: ModelError.self) { try stream.end() }
         #expect(error?.kind == .interrupted)
         #expect(deltas == [.text("half")])
@@ -94,7 +101,9 @@ import Testing
     func oneOfBoth() throws {
         var stream = ChatStream()
         var deltas: [ChatDelta] = []
-        try stream.feed(Array("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\n".utf8), into: &deltas)
+        try stream.feed(
+            Array("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"length\"}]}\n\n".utf8), into: &deltas
+        )
         try stream.end()
         #expect(deltas == [.finish(.length)])
         stream = ChatStream()
@@ -117,8 +126,12 @@ import Testing
         "An error object in the stream is told with its message and code, after the deltas before it",
         arguments: [
             (#"{"error":{"message":"on fire","code":"engine_error"}}"#, "on fire", "engine_error" as String?),
-            (#"{"error":{"message":"on fire","type":"server_error","code":null}}"#, "on fire", "server_error"),
-            (#"{"error":"on fire"}"#, "on fire", nil), (#"{"error":{"message":"on\n\nfire","code":500}}"#, "on fire", "500"),
+            (
+                #"{"error":{"message":"on fire","type":"server_error","code":null}}"#, "on fire",
+                "server_error"
+            ),
+            (#"{"error":"on fire"}"#, "on fire", nil),
+            (#"{"error":{"message":"on\n\nfire","code":500}}"#, "on fire", "500"),
         ])
     func errorObject(json: String, message: String, code: String?) {
         var stream = ChatStream()
@@ -134,11 +147,16 @@ import Testing
 
     @Test(
         "What is not a chunk is an error, not a crash and not silence",
-        arguments: ["{not json}", "[]", "7", #"{"choices":{}}"#, #"{"choices":[{"delta":{"content":7}}]}"#, #"{"choices":[]} x"#])
+        arguments: [
+            "{not json}", "[]", "7", #"{"choices":{}}"#, #"{"choices":[{"delta":{"content":7}}]}"#,
+            #"{"choices":[]} x"#,
+        ])
     func malformed(data: String) {
         var stream = ChatStream()
         var deltas: [ChatDelta] = []
-        let error = #expect(throws: ModelError.self) { try stream.feed(Array("data: \(data)\n\n".utf8), into: &deltas) }
+        let error = #expect(throws: ModelError.self) {
+            try stream.feed(Array("data: \(data)\n\n".utf8), into: &deltas)
+        }
         #expect(error?.kind == .malformed)
     }
 
@@ -149,7 +167,8 @@ import Testing
         let chunks = [
             #"{"choices":[{"index":1,"delta":{"content":"other"},"finish_reason":"stop"}]}"#,
             #"{"choices":[{"delta":{"refusal":"I won't.","content":null,"reasoning_content":"hm"},"index":0}]}"#,
-            #"{"choices":null,"x_groq":{"id":1}}"#, #"{"choices":[{"delta":null,"finish_reason":"eos"}]}"#, "[DONE]",
+            #"{"choices":null,"x_groq":{"id":1}}"#, #"{"choices":[{"delta":null,"finish_reason":"eos"}]}"#,
+            "[DONE]",
         ]
         try stream.feed(Array(chunks.map { "data: \($0)\n\n" }.joined().utf8), into: &deltas)
         #expect(deltas == [.text("I won't."), .finish(.stop)])
@@ -158,8 +177,10 @@ import Testing
     @Test(
         "Error bodies are read in every usual shape, and pages are not shown",
         arguments: [
-            (#"{"error":{"message":"m"}}"#, "m" as String?), (#"{"error":"m"}"#, "m"), (#"{"message":"m"}"#, "m"),
-            (#"{"detail":"m"}"#, "m"), (#"{"detail":[{"msg":"x"}]}"#, nil), ("plain text", "plain text"), ("<html>x</html>", nil), ("", nil),
+            (#"{"error":{"message":"m"}}"#, "m" as String?), (#"{"error":"m"}"#, "m"),
+            (#"{"message":"m"}"#, "m"),
+            (#"{"detail":"m"}"#, "m"), (#"{"detail":[{"msg":"x"}]}"#, nil), ("plain text", "plain text"),
+            ("<html>x</html>", nil), ("", nil),
         ])
     func errorBodies(body: String, message: String?) {
         #expect(UpstreamErrorText(body: Array(body.utf8)).shown(hiding: nil) == message)

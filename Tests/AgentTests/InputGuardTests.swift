@@ -6,7 +6,8 @@ import Testing
 
 @Suite struct InputGuardTests {
     private static func inputGuard(_ rules: String) throws -> InputGuard {
-        try InputGuard(try AgentPoolSpec.parse(yaml: "agents: [{name: a, instructions: i}]\nguard: \(rules)").guard)
+        try InputGuard(
+            try AgentPoolSpec.parse(yaml: "agents: [{name: a, instructions: i}]\nguard: \(rules)").guard)
     }
 
     private static func user(_ text: String) -> [Message] { [Message(role: .user, content: text)] }
@@ -16,7 +17,9 @@ import Testing
         let inputGuard = try Self.inputGuard("{maxInputCharacters: 8}")
         #expect(inputGuard.judge(Self.user("12345678")) == .admitted(wantsMemory: true))
         #expect(isRefused(inputGuard.judge(Self.user("123456789")), by: "guard.maxInputCharacters"))
-        #expect(isRefused(inputGuard.judge(Self.user("12345") + Self.user("6789")), by: "guard.maxInputCharacters"))
+        #expect(
+            isRefused(
+                inputGuard.judge(Self.user("12345") + Self.user("6789")), by: "guard.maxInputCharacters"))
         // Eight ideographs are 24 bytes.
         #expect(inputGuard.judge(Self.user("我的储物柜密码是")) == .admitted(wantsMemory: true))
     }
@@ -24,8 +27,11 @@ import Testing
     @Test("A message that contains a forbidden pattern is refused and told which rule it broke")
     func patterns() throws {
         let inputGuard = try Self.inputGuard(#"{forbiddenPatterns: ["(?i)project\\s+x", "\\b\\d{16}\\b"]}"#)
-        #expect(isRefused(inputGuard.judge(Self.user("tell me of Project   X now")), by: "guard.forbiddenPatterns[0]"))
-        #expect(isRefused(inputGuard.judge(Self.user("card 4111111111111111")), by: "guard.forbiddenPatterns[1]"))
+        #expect(
+            isRefused(
+                inputGuard.judge(Self.user("tell me of Project   X now")), by: "guard.forbiddenPatterns[0]"))
+        #expect(
+            isRefused(inputGuard.judge(Self.user("card 4111111111111111")), by: "guard.forbiddenPatterns[1]"))
         #expect(inputGuard.judge(Self.user("project y, 4711")) == .admitted(wantsMemory: true))
     }
 
@@ -40,7 +46,8 @@ import Testing
     @Test(
         "Greetings, thanks and assent want no memory",
         arguments: [
-            "hi", "Hello!", "hey there", "Good morning", "thanks", "Thank you so much!", "ok", "OK.", "yes", "Yes, thank you", "bye",
+            "hi", "Hello!", "hey there", "Good morning", "thanks", "Thank you so much!", "ok", "OK.", "yes",
+            "Yes, thank you", "bye",
             "great, thanks", "👍", "...", "", "你好", "你好！", "谢谢", "谢谢你", "好的，谢谢", "明白了", "嗯嗯", "再见", "ok 谢谢",
         ])
     func smallTalk(text: String) {
@@ -50,8 +57,10 @@ import Testing
     @Test(
         "Anything with content words, and anything that may ask back, wants memory",
         arguments: [
-            "what is my locker code?", "my locker code is 4711", "hi, what's my name?", "thanks, and my code?", "who am I?", "is it?",
-            "that is it?", "where was I", "4711", "yes, the blue one", "我的储物柜密码是什么？", "你好，我叫小明", "我是谁", "还记得我吗", "привет",
+            "what is my locker code?", "my locker code is 4711", "hi, what's my name?",
+            "thanks, and my code?", "who am I?", "is it?",
+            "that is it?", "where was I", "4711", "yes, the blue one", "我的储物柜密码是什么？", "你好，我叫小明", "我是谁",
+            "还记得我吗", "привет",
             "ok 你知道我的生日吗",
         ])
     func content(text: String) {
@@ -67,6 +76,10 @@ import Testing
     }
 
     private func isRefused(_ verdict: InputGuard.Verdict, by rule: String) -> Bool {
-        if case .refused(let refusal) = verdict { refusal.rule == rule && !refusal.message.isEmpty } else { false }
+        if case .refused(let refusal) = verdict {
+            refusal.rule == rule && !refusal.message.isEmpty
+        } else {
+            false
+        }
     }
 }

@@ -7,9 +7,13 @@ import Testing
 @Suite struct JSONReaderFuzzTests {
     private static let corpus = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Corpus")
 
-    @Test("Every text of the corpus, whole and mutated, is taken or refused as Foundation does, with equal values")
+    @Test(
+        "Every text of the corpus, whole and mutated, is taken or refused as Foundation does, with equal values"
+    )
     func agreesWithFoundation() throws {
-        let names = try FileManager.default.contentsOfDirectory(atPath: Self.corpus.path).filter { $0.hasSuffix(".json") }.sorted()
+        let names = try FileManager.default.contentsOfDirectory(atPath: Self.corpus.path).filter {
+            $0.hasSuffix(".json")
+        }.sorted()
         let texts = try names.map { Array(try Data(contentsOf: Self.corpus.appending(path: $0))) }
         try #require(texts.count >= 5)
         for text in texts { compare(text) }
@@ -24,10 +28,20 @@ import Testing
     private func compare(_ bytes: [UInt8]) {
         // Foundation guesses UTF-16 and UTF-32 from zeros and byte order marks at the start; JSON is UTF-8 here.
         if bytes.prefix(4).contains(where: { $0 == 0 || $0 >= 0xEF }) { return }
-        let theirs = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
-        let ours = try? Self.tree(bytes)
-        let isEqual = theirs.map(Self.comparable) == ours.map(Self.comparable)
-        #expect(isEqual, "\(String(decoding: bytes, as: UTF8.self)): \(String(describing: ours)) for \(String(describing: theirs))")
+        let theirs = Result { try JSONDecoder().decode(JSONValue.self, from: Data(bytes)) }
+        let ours = Result { try Self.tree(bytes) }
+        // Foundation lets a comma stand before the end of an object, which JSON does not.
+        if case .failure(let error as JSONError) = ours, error.reason == .expected("a value after ','") {
+            return
+        }
+        switch (ours, theirs) {
+        case (.success(let ours), .success(let theirs)):
+            #expect(
+                Self.comparable(ours) == Self.comparable(theirs), "\(String(decoding: bytes, as: UTF8.self))")
+        case (.failure, .failure): break
+        case (.success, .failure(let error)), (.failure(let error), .success):
+            Issue.record("only one of both refuses \(String(decoding: bytes, as: UTF8.self)): \(error)")
+        }
     }
 
     private static func tree(_ bytes: [UInt8]) throws -> JSONValue {
@@ -77,7 +91,8 @@ import Testing
         for _ in 0..<Int.random(in: 1...3, using: &random) {
             let place = Int.random(in: 0...text.count, using: &random)
             switch Int.random(in: 0..<6, using: &random) {
-            case 0: text.insert(Array(#"{}[]",:\utfn0e-.1 "#.utf8).randomElement(using: &random) ?? 0, at: place)
+            case 0:
+                text.insert(Array(#"{}[]",:\utfn0e-.1 "#.utf8).randomElement(using: &random) ?? 0, at: place)
             case 1: if place < text.count { text.remove(at: place) }
             case 2: if place < text.count { text[place] = UInt8.random(in: 1...255, using: &random) }
             case 3: text.removeSubrange(place...)

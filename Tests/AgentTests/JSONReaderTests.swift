@@ -5,7 +5,8 @@ import Testing
     @Test("The fields that are wanted are read, whatever stands around them")
     func pull() throws {
         var reader = JSONReader(
-            #" { "skip" : {"a":[1,{"b":null}],"c":"}"}, "name" : "x", "list": [ 1 , 2.5, -3e2 ], "on":true, "none":null } "#)
+            #" { "skip" : {"a":[1,{"b":null}],"c":"}"}, "name" : "x", "list": [ 1 , 2.5, -3e2 ], "on":true, "none":null } "#
+        )
         var name: String?
         var list: [Double] = []
         var isOn = false
@@ -30,8 +31,10 @@ import Testing
     @Test(
         "Every escape is resolved, surrogate pairs included",
         arguments: [
-            (#""plain""#, "plain"), (#""""#, ""), (#""a\"b\\c\/d""#, "a\"b\\c/d"), (#""\b\f\n\r\t""#, "\u{8}\u{C}\n\r\t"),
-            (#""\u00e9\u4F60""#, "é你"), (#""\ud83d\ude00!""#, "😀!"), (#""\u0000""#, "\0"), (#""grüße 你好""#, "grüße 你好"),
+            (#""plain""#, "plain"), (#""""#, ""), (#""a\"b\\c\/d""#, "a\"b\\c/d"),
+            (#""\b\f\n\r\t""#, "\u{8}\u{C}\n\r\t"),
+            (#""\u00e9\u4F60""#, "é你"), (#""\ud83d\ude00!""#, "😀!"), (#""\u0000""#, "\0"),
+            (#""grüße 你好""#, "grüße 你好"),
         ])
     func strings(json: String, text: String) throws {
         var reader = JSONReader(json)
@@ -55,9 +58,12 @@ import Testing
     @Test(
         "What is not JSON is refused with the place of the fault",
         arguments: [
-            ("", 0), ("{", 1), (#"{"a"}"#, 4), (#"{"a":1,}"#, 7), (#"{,}"#, 1), ("[1,]", 3), ("[1 2]", 3), ("[,1]", 1), ("01", 0),
-            ("1.", 0), ("-", 0), ("+1", 0), (".5", 0), ("1e", 0), ("1e+", 0), ("tru", 3), ("trux", 0), ("nul", 3), ("NaN", 0),
-            (#""abc"#, 4), (#""a\x""#, 2), (#""\u12g4""#, 3), (#""\u12"#, 5), ("\"a\nb\"", 2), ("1 2", 2), ("{} x", 3), (#"{1:2}"#, 1),
+            ("", 0), ("{", 1), (#"{"a"}"#, 4), (#"{"a":1,}"#, 7), (#"{,}"#, 1), ("[1,]", 3), ("[1 2]", 3),
+            ("[,1]", 1), ("01", 0),
+            ("1.", 0), ("-", 0), ("+1", 0), (".5", 0), ("1e", 0), ("1e+", 0), ("tru", 3), ("trux", 0),
+            ("nul", 3), ("NaN", 0),
+            (#""abc"#, 4), (#""a\x""#, 2), (#""\u12g4""#, 3), (#""\u12"#, 5), ("\"a\nb\"", 2), ("1 2", 2),
+            ("{} x", 3), (#"{1:2}"#, 1),
             (#"{"a" 1}"#, 5), ("[1}", 2), ("'a'", 0),
         ])
     func refused(json: String, offset: Int) {
@@ -71,7 +77,10 @@ import Testing
 
     @Test("Bytes that are not UTF-8 are refused")
     func invalidText() {
-        for bytes: [UInt8] in [[0x22, 0xFF, 0x22], [0x22, 0xC3, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22], [0x22, 0x5C, 0x6E, 0xFF, 0x22]] {
+        for bytes: [UInt8] in [
+            [0x22, 0xFF, 0x22], [0x22, 0xC3, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22],
+            [0x22, 0x5C, 0x6E, 0xFF, 0x22],
+        ] {
             #expect(throws: JSONError.self) {
                 var reader = JSONReader(bytes)
                 return try reader.readString()
@@ -95,7 +104,10 @@ import Testing
     @Test(
         "Whole numbers are read in any spelling, others are refused",
         arguments: [
-            ("0", 0), ("-0", 0), ("42", 42), ("-7", -7), ("7.0", 7), ("70e-1", 7), ("1e3", 1000), ("9223372036854775807", Int?.some(.max)),
+            ("0", 0), ("-0", 0), ("42", 42), ("-7", -7), ("7.0", 7), ("70e-1", 7), ("1e3", 1000),
+            ("9223372036854775807", Int?.some(.max)),
+            ("-9223372036854775808", Int?.some(.min)), ("-9223372036854775809", nil),
+            ("123456789012345678901234567890", nil),
             ("1.5", nil), ("9223372036854775808", nil), ("1e300", nil),
         ])
     func integers(json: String, value: Int?) {
@@ -106,8 +118,10 @@ import Testing
     @Test(
         "Doubles are the nearest ones",
         arguments: [
-            "0.1", "-0.0069292834959924221", "123456789012345678", "1e22", "1e23", "9007199254740993", "2.2250738585072011e-308",
-            "4.9e-324", "1e-400", "0.30000000000000004", "1.7976931348623157e308", "-0.0", "3.14159", "100000000000000000000000e-23",
+            "0.1", "-0.0069292834959924221", "123456789012345678", "1e22", "1e23", "9007199254740993",
+            "2.2250738585072011e-308",
+            "4.9e-324", "1e-400", "0.30000000000000004", "1.7976931348623157e308", "-0.0", "3.14159",
+            "100000000000000000000000e-23",
         ])
     func doubles(json: String) throws {
         var reader = JSONReader(json)

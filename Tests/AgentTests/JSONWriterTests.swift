@@ -22,7 +22,9 @@ import Testing
         writer.raw(#"{"raw":1}"#.utf8)
         writer.field("d", 0.5)
         writer.endObject()
-        #expect(String(decoding: writer.bytes, as: UTF8.self) == #"{"a":1,"b":[null,false,{},[]],"c\"":{"raw":1},"d":0.5}"#)
+        #expect(
+            String(decoding: writer.bytes, as: UTF8.self)
+                == #"{"a":1,"b":[null,false,{},[]],"c\"":{"raw":1},"d":0.5}"#)
     }
 
     @Test("Frames stand around values without commas, and a reset writer starts anew")
@@ -41,7 +43,10 @@ import Testing
 
     @Test(
         "Any text reads back as it was, by our reader and by Foundation's",
-        arguments: ["", "plain", "quote \" back \\ slash /", "\u{0}\u{1}\u{1F}\n\r\t\u{8}\u{C}\u{7F}", "你好 😀 é\u{301}", "</x>\u{2028}"])
+        arguments: [
+            "", "plain", "quote \" back \\ slash /", "\u{0}\u{1}\u{1F}\n\r\t\u{8}\u{C}\u{7F}",
+            "你好 😀 é\u{301}", "</x>\u{2028}",
+        ])
     func strings(text: String) throws {
         var writer = JSONWriter()
         writer.string(text)
@@ -69,6 +74,7 @@ import Testing
     func values() {
         var writer = JSONWriter()
         writer.value(["b": [1, 2.5, .null], "a": ["x": true, "s": "t"]] as JSONValue)
-        #expect(String(decoding: writer.bytes, as: UTF8.self) == #"{"a":{"s":"t","x":true},"b":[1,2.5,null]}"#)
+        #expect(
+            String(decoding: writer.bytes, as: UTF8.self) == #"{"a":{"s":"t","x":true},"b":[1,2.5,null]}"#)
     }
 }

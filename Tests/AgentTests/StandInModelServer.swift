@@ -16,7 +16,8 @@ struct StandInModelServer: Sendable {
     private let standardInput: Pipe
 
     private init() throws {
-        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures/model_server.py")
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "Fixtures/model_server.py")
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = ["python3", script.path]
@@ -50,7 +51,8 @@ struct StandInModelServer: Sendable {
     }
 
     func engine(_ spec: AgentPoolSpec) throws -> TurnEngine {
-        try TurnEngine(spec: spec, secrets: { _ in nil }, http: http, logger: logger, now: { 1_700_000_000_000 })
+        try TurnEngine(
+            spec: spec, secrets: { _ in nil }, http: http, logger: logger, now: { 1_700_000_000_000 })
     }
 
     func chatModel(
@@ -100,7 +102,9 @@ struct StandInError: Error, CustomStringConvertible {
 
 extension ChatModel {
     /// The whole reply to one user message, chunk by chunk, and the error that ended it.
-    func chunks(_ text: String, sampling: SamplingOverrides = SamplingOverrides()) async -> ([[ChatDelta]], ModelError?) {
+    func chunks(_ text: String, sampling: SamplingOverrides = SamplingOverrides()) async -> (
+        [[ChatDelta]], ModelError?
+    ) {
         var chunks: [[ChatDelta]] = []
         do {
             let prompt = Prompt(instructions: "You help.", newMessages: [Message(role: .user, content: text)])

@@ -13,7 +13,8 @@ import Testing
     }
 
     private static let plan = ArchivePlan(
-        scope: Scope(principal: Principal(pool: "p", credential: "c", endUser: nil), sessionID: "s"), agent: "a", first: 1,
+        scope: Scope(principal: Principal(pool: "p", credential: "c", endUser: nil), sessionID: "s"),
+        agent: "a", first: 1,
         last: 10, generation: 0, createdAt: 0)
 
     /// The nodes that a turn passes where nothing changes its state on the way.
@@ -58,7 +59,8 @@ import Testing
         let turnID = try #require(TurnID("t1"))
         let turn = Turn(id: turnID, messages: [], agent: "a", startedAt: 0, finishedAt: 0)
         let state = try Self.state {
-            $0.outcome = CommitOutcome(sequence: 10, plan: Self.plan, stored: StoredTurn(sequence: 10, turn: turn))
+            $0.outcome = CommitOutcome(
+                sequence: 10, plan: Self.plan, stored: StoredTurn(sequence: 10, turn: turn))
         }
         #expect(Self.path(state) == ["inputGuard", "converse", "commit", "summarize"])
     }
@@ -100,7 +102,9 @@ import Testing
         #expect(fault(["a", "b"], []) == .unreachableNode("b"))
         #expect(fault(["a", "b"], [ab, Workflow.Edge(from: "b", to: "a")]) == .cycle(["a", "b", "a"]))
         #expect(fault(["a"], [Workflow.Edge(from: "a", to: "a", when: .refused)]) == .cycle(["a", "a"]))
-        #expect(fault(["a", "b"], [ab, Workflow.Edge(from: "a", to: nil, when: .refused)]) == .deadEdge(from: "a", to: nil))
+        #expect(
+            fault(["a", "b"], [ab, Workflow.Edge(from: "a", to: nil, when: .refused)])
+                == .deadEdge(from: "a", to: nil))
         #expect(fault(["a", "b"], [Workflow.Edge(from: "a", to: "b", when: .refused)]) == nil)
     }
 }

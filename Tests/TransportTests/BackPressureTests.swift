@@ -8,37 +8,23 @@ import Testing
     private static let flood = 64 << 20
     private static let bound = 256 * 1024
 
-    private func bytesInUserSpace(_ server: TestServer, read: Int) async throws -> Int {
-        let accepted = try await server.countersAtRest().accepted
-        return accepted - read - (try server.bytesInKernel())
-    }
-
-    @Test("A slow HTTP/1.1 reader makes no more than 256 KiB wait, and gets every byte in the end")
-    func http1() async throws {
-        let server = try TestServer(.http1)
-        try await withClient { client in
-            let response = try await client.execute(HTTPRequest(url: server.url("/flood?bytes=\(Self.flood)")))
-            var body = response.body.makeAsyncIterator()
-            var read = try await body.next()?.count ?? 0
-            let waiting = try await bytesInUserSpace(server, read: read)
-            print("HTTP/1.1: \(waiting) bytes wait in user space")
-            #expect(waiting <= Self.bound)
-            while let chunk = try await body.next() { read += chunk.count }
-            #expect(read == Self.flood)
-            #expect(client.statistics.mostBytesWaiting <= Self.bound)
-        }
-    }
-
-    @Test("A slow HTTP/2 reader makes no more than 256 KiB wait, and gets every byte in the end")
-    func http2() async throws {
-        let server = try TestServer(.http2)
-        try await withClient({ $0.slowReaderTimeout = .seconds(60) }) { client in
+    @Test("A slow reader makes no more than 256 KiB wait, and gets every byte in the end", arguments: [
+        (TestServer.Kind.http1, false), (.http1, true), (.http2, false), (.http2, true),
+    ])
+    func slowReader(kind: TestServer.Kind, secure: Bool) async throws {
+        let certificate = try Certificate()
+        let server = try TestServer(kind, certificate: secure ? certificate : nil)
+        try await withClient({
+            $0.caFile = certificate.file
+            $0.slowReaderTimeout = .seconds(60)
+        }) { client in
             let response = try await client.execute(
-                HTTPRequest(url: server.url("/flood?bytes=\(Self.flood)"), version: .http2))
+                HTTPRequest(
+                    url: server.url("/flood?bytes=\(Self.flood)"), version: kind == .http1 ? .http1 : .http2))
             var body = response.body.makeAsyncIterator()
             var read = try await body.next()?.count ?? 0
-            let waiting = try await bytesInUserSpace(server, read: read)
-            print("HTTP/2: \(waiting) bytes wait in user space")
+            let waiting = try await server.bytesGivenToClient() - read
+            print("\(kind), \(secure ? "TLS" : "plain"): \(waiting) bytes wait in user space")
             #expect(waiting <= Self.bound)
             while let chunk = try await body.next() { read += chunk.count }
             #expect(read == Self.flood)
@@ -47,16 +33,23 @@ import Testing
     }
 
     @Test("An HTTP/2 reader that stays behind loses its own stream, and the others on the connection go on")
-    func slowReader() async throws {
-        let server = try TestServer(.http2)
-        try await withClient({ $0.slowReaderTimeout = .milliseconds(100) }) { client in
+    func slowStream() async throws {
+        let certificate = try Certificate()
+        let server = try TestServer(.http2, certificate: certificate)
+        try await withClient({
+            $0.caFile = certificate.file
+            $0.slowReaderTimeout = .milliseconds(100)
+        }) { client in
+            let step = try await client.execute(HTTPRequest(url: server.url("/step?steps=3"), version: .http2))
             let slow = try await client.execute(
                 HTTPRequest(url: server.url("/flood?bytes=\(Self.flood)"), version: .http2))
-            let step = try await client.execute(HTTPRequest(url: server.url("/step?steps=3"), version: .http2))
+            let error = try await transportError {
+                try await server.counters { _ in client.statistics.runningRequests == 1 }
+                for try await _ in slow.body {}
+            }
+            #expect(error?.kind == .slowReader)
             try await expectSteps(3, of: step, from: server)
             try await server.counters { $0.gone == 1 }
-            let error = try await transportError { for try await _ in slow.body {} }
-            #expect(error?.kind == .slowReader)
             #expect(try await server.counters().connections == 1)
             #expect(client.statistics.mostBytesWaiting <= Self.bound)
         }

@@ -38,7 +38,7 @@ import Testing
                 }
             }
             #expect(error?.kind == .cancelled)
-            try await server.counters { $0.gone == 1 && $0.open_connections == 0 }
+            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
         }
     }
 
@@ -55,7 +55,7 @@ import Testing
                 }
             }
             #expect(error?.kind == .cancelled)
-            try await server.counters { $0.gone == 1 }
+            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
         }
     }
 
@@ -80,7 +80,7 @@ import Testing
         let server = try TestServer(.http1)
         try await withClient { client in
             _ = try await client.execute(HTTPRequest(url: server.url("/stall")))
-            try await server.counters { $0.gone == 1 }
+            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
             #expect(client.statistics.runningRequests == 0)
         }
     }
@@ -96,7 +96,7 @@ import Testing
                 _ = try await client.execute(request).body.text()
             }
             #expect(error?.kind == .timeout(.idle))
-            try await server.counters { $0.gone == 1 }
+            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
         }
     }
 

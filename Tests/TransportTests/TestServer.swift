@@ -85,21 +85,21 @@ final class TestServer: Sendable {
         throw Unavailable(description: "the server's counters never became what the test waits for")
     }
 
-    /// Returns the counters once the server has accepted nothing more for a while.
-    func countersAtRest() async throws -> Counters {
-        var last = try await counters()
+    /// What the server handed to the kernel and the kernel gave to the client, once neither has changed for a while.
+    func bytesGivenToClient() async throws -> Int {
+        var last = 0
         var unchanged = 0
-        while unchanged < 10 {
+        while unchanged < 25 {
             try await Task.sleep(for: .milliseconds(20))
-            let now = try await counters()
-            unchanged = now.accepted == last.accepted ? unchanged + 1 : 0
+            let now = try await counters().accepted - bytesInKernel()
+            unchanged = now == last && now > 0 ? unchanged + 1 : 0
             last = now
         }
         return last
     }
 
     /// Bytes that the kernel holds of this server's connections, on both sides, by /proc/net/tcp.
-    func bytesInKernel() throws -> Int {
+    private func bytesInKernel() throws -> Int {
         let file = try FileHandle(forReadingFrom: URL(filePath: "/proc/net/tcp"))
         let table = String(decoding: try file.readToEnd() ?? Data(), as: UTF8.self)
         var sum = 0

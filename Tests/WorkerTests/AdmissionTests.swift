@@ -8,13 +8,13 @@ struct AdmissionTests {
     @Test("runs up to its limit, queues up to the next, refuses the rest")
     func limits() {
         var state = AdmissionState(maxRunning: 2, maxQueued: 1)
-        #expect(state.enter() == .run)
-        #expect(state.enter() == .run)
-        #expect(state.enter() == .wait(ticket: 1))
-        #expect(state.enter() == .refuseFull)
-        #expect(state.leave() == 1)
+        check(state.enter(), .run)
+        check(state.enter(), .run)
+        check(state.enter(), .wait(ticket: 1))
+        check(state.enter(), .refuseFull)
+        check(state.leave(), 1)
         #expect(state.running == 2)
-        #expect(state.leave() == nil)
+        check(state.leave(), nil)
         #expect(state.running == 1)
     }
 
@@ -24,9 +24,9 @@ struct AdmissionTests {
         _ = state.enter()
         _ = state.enter()
         _ = state.enter()
-        #expect(state.abandon(ticket: 1))
-        #expect(state.leave() == 2)
-        #expect(!state.abandon(ticket: 2))
+        check(state.abandon(ticket: 1), true)
+        check(state.leave(), 2)
+        check(state.abandon(ticket: 2), false)
     }
 
     @Test("draining refuses the waiting and the coming, and is over when the last one has left")
@@ -34,10 +34,10 @@ struct AdmissionTests {
         var state = AdmissionState(maxRunning: 1, maxQueued: 2)
         _ = state.enter()
         _ = state.enter()
-        #expect(state.beginDraining() == [1])
-        #expect(state.enter() == .refuseDraining)
+        check(state.beginDraining(), [1])
+        check(state.enter(), .refuseDraining)
         #expect(!state.isDrained)
-        #expect(state.leave() == nil)
+        check(state.leave(), nil)
         #expect(state.isDrained)
     }
 

@@ -20,7 +20,9 @@ public struct InputGuard: Sendable {
         public var field: String
         public var reason: String
 
-        public var description: String { "\(field): \(reason); mend the pattern, in the syntax of Swift's Regex" }
+        public var description: String {
+            "\(field): \(reason); mend the pattern, in the syntax of Swift's Regex"
+        }
     }
 
     private let maxInputCharacters: Int
@@ -56,7 +58,9 @@ public struct InputGuard: Sendable {
             return .refused(
                 Refusal(
                     rule: "guard.maxInputCharacters",
-                    message: "The new messages have more than \(maxInputCharacters) characters together. Shorten them."))
+                    message:
+                        "The new messages have more than \(maxInputCharacters) characters together. Shorten them."
+                ))
         }
         for pattern in forbidden where messages.contains(where: { $0.content.contains(pattern.regex) }) {
             return .refused(

@@ -2,11 +2,12 @@
 struct JSONNumber {
     /// Where the number stands.
     let range: Range<Int>
-    /// Its digits without sign and point, if they are few enough for exact arithmetic.
+    /// Its digits without sign and point, where 64 bits hold them.
     private let digits: UInt64?
     private let isNegative: Bool
     /// Power of ten that `digits` are multiplied by.
     private let exponent: Int
+    /// Written without fraction and exponent.
     private let isInteger: Bool
 
     /// Nil where no number of JSON's grammar starts at `start`.
@@ -21,9 +22,8 @@ struct JSONNumber {
             return value < 10 ? value : nil
         }
         func add(_ digit: UInt8) {
-            // Past 2^53 a double no longer holds every whole number, so exactness is given up there.
             if let value = digits {
-                digits = value < 1 << 59 ? value * 10 + UInt64(digit) : nil
+                digits = value <= (UInt64.max - 9) / 10 ? value * 10 + UInt64(digit) : nil
             }
             position += 1
         }
@@ -50,7 +50,9 @@ struct JSONNumber {
             isInteger = false
             position += 1
             var sign = 1
-            if position < bytes.count, bytes[position] == UInt8(ascii: "+") || bytes[position] == UInt8(ascii: "-") {
+            if position < bytes.count,
+                bytes[position] == UInt8(ascii: "+") || bytes[position] == UInt8(ascii: "-")
+            {
                 sign = bytes[position] == UInt8(ascii: "-") ? -1 : 1
                 position += 1
             }
@@ -70,10 +72,11 @@ struct JSONNumber {
         self.isInteger = isInteger
     }
 
-    /// The value, where it is written as a whole number and fits.
-    var integer: Int? {
-        guard isInteger, let digits, let magnitude = Int(exactly: digits) else { return nil }
-        return isNegative ? -magnitude : magnitude
+    /// The value, where it is whole and fits.
+    func integer(in bytes: [UInt8]) -> Int? {
+        guard isInteger else { return double(in: bytes).flatMap { Int(exactly: $0) } }
+        guard let digits else { return nil }
+        return isNegative ? Int(exactly: -Int128(digits)) : Int(exactly: digits)
     }
 
     /// The nearest double; nil where none is near.
@@ -86,12 +89,15 @@ struct JSONNumber {
                 ? magnitude / Self.powersOfTen[-exponent] : magnitude * Self.powersOfTen[exponent]
             return isNegative ? -scaled : scaled
         }
-        guard let value = Double(String(decoding: bytes[range], as: UTF8.self)), value.isFinite else { return nil }
+        guard let value = Double(String(decoding: bytes[range], as: UTF8.self)), value.isFinite else {
+            return nil
+        }
         return value
     }
 
     private static let powersOfTen: [Double] = [
-        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+        1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
+        1e18,
         1e19, 1e20, 1e21, 1e22,
     ]
 }

@@ -89,7 +89,9 @@ public struct JSONReader: Sendable {
     // MARK: Scalars
 
     public mutating func readString() throws(JSONError) -> String {
-        guard try nextByte() == UInt8(ascii: "\"") else { throw JSONError(.expected("a string"), offset: offset) }
+        guard try nextByte() == UInt8(ascii: "\"") else {
+            throw JSONError(.expected("a string"), offset: offset)
+        }
         let start = offset + 1
         var end = start
         while end < bytes.count {
@@ -130,10 +132,7 @@ public struct JSONReader: Sendable {
     /// A whole number, in whatever spelling: `7`, `7.0`, `70e-1`.
     public mutating func readInt() throws(JSONError) -> Int {
         let (number, start) = try readNumber()
-        if let whole = number.integer { return whole }
-        guard let double = number.double(in: bytes), let whole = Int(exactly: double) else {
-            throw JSONError(.invalidNumber, offset: start)
-        }
+        guard let whole = number.integer(in: bytes) else { throw JSONError(.invalidNumber, offset: start) }
         return whole
     }
 

@@ -69,7 +69,9 @@ enum BuiltinAnswer {
             for sentence in Sentences.split(text) where !Sentences.asks(sentence) && !isOwn(sentence) {
                 guard MemoryWish.isWorthRecalling(sentence), seen.insert(sentence).inserted else { continue }
                 let terms = Set(Lexicon.contentTerms(of: sentence))
-                if !terms.isEmpty { candidates.append(Candidate(text: sentence, terms: terms, source: source)) }
+                if !terms.isEmpty {
+                    candidates.append(Candidate(text: sentence, terms: terms, source: source))
+                }
             }
         }
         for stored in prompt.context.reversed() {
@@ -92,7 +94,8 @@ enum BuiltinAnswer {
         var isUser = true
         for line in text.split(whereSeparator: \.isNewline) {
             var line = line
-            for role in ["user", "assistant", "system", "tool"] where line.lowercased().hasPrefix(role + ":") {
+            for role in ["user", "assistant", "system", "tool"] where line.lowercased().hasPrefix(role + ":")
+            {
                 isUser = role == "user"
                 line = line.dropFirst(role.count + 1)
             }

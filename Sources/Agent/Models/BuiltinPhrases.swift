@@ -14,7 +14,8 @@ struct BuiltinPhrases: Sendable {
     var earlier: String
 
     static let english = BuiltinPhrases(
-        introduction: "I'm AgentPool's built-in offline model: no language model, I answer from memory by matching words.",
+        introduction:
+            "I'm AgentPool's built-in offline model: no language model, I answer from memory by matching words.",
         nothingFound: "I find nothing about that in this conversation or in memory.",
         noted: "Noted:",
         idle: "Tell me something to remember, or ask about what you told me.",
@@ -47,7 +48,10 @@ struct BuiltinPhrases: Sendable {
     /// Whether the question is about the model itself.
     static func asksForIdentity(_ text: String) -> Bool {
         let text = text.lowercased()
-        return ["who are you", "what are you", "are you a", "are you an", "your name", "你是谁", "您是谁", "你是什么", "你叫什么", "介绍一下你"]
-            .contains { text.contains($0) }
+        return [
+            "who are you", "what are you", "are you a", "are you an", "your name", "你是谁", "您是谁", "你是什么",
+            "你叫什么", "介绍一下你",
+        ]
+        .contains { text.contains($0) }
     }
 }

@@ -49,7 +49,9 @@ enum ChatChunk {
         return usage
     }
 
-    private static func readChoice(_ reader: inout JSONReader, into deltas: inout [ChatDelta]) throws(JSONError) {
+    private static func readChoice(_ reader: inout JSONReader, into deltas: inout [ChatDelta])
+        throws(JSONError)
+    {
         let count = deltas.count
         var isFirstChoice = true
         var finish: FinishReason?
@@ -71,7 +73,9 @@ enum ChatChunk {
         if !isFirstChoice { deltas.removeSubrange(count...) }
     }
 
-    private static func readDelta(_ reader: inout JSONReader, into deltas: inout [ChatDelta]) throws(JSONError) {
+    private static func readDelta(_ reader: inout JSONReader, into deltas: inout [ChatDelta])
+        throws(JSONError)
+    {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             switch key {

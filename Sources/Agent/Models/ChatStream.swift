@@ -42,7 +42,9 @@ struct ChatStream: Sendable {
         do {
             try parser.feed(bytes, into: &events)
         } catch {
-            throw fail(ModelError(.malformed, "The model's server sent an event stream that can't be read: \(error)."))
+            throw fail(
+                ModelError(
+                    .malformed, "The model's server sent an event stream that can't be read: \(error)."))
         }
         for event in events {
             if case .done = state { return }
@@ -71,7 +73,8 @@ struct ChatStream: Sendable {
         } catch let error as ChatChunk.ServerError {
             throw fail(rejection(error.text))
         } catch {
-            throw fail(ModelError(.malformed, "The model's server sent a chunk that can't be read: \(error)."))
+            throw fail(
+                ModelError(.malformed, "The model's server sent a chunk that can't be read: \(error)."))
         }
         settle(&deltas, from: count)
     }

@@ -28,7 +28,8 @@ struct ModelEndpoint: Sendable {
         var headers = [("Content-Type", "application/json"), ("Accept", accept)]
         if let secret { headers.append(("Authorization", "Bearer " + secret)) }
         let request = HTTPRequest(
-            method: "POST", url: try url(path), headers: headers.map { (name: $0.0, value: $0.1) }, body: body,
+            method: "POST", url: try url(path), headers: headers.map { (name: $0.0, value: $0.1) },
+            body: body,
             version: model.httpVersion == .http2 ? .http2 : .http1, idleTimeout: idleTimeout)
         let response = try await execute(request)
         guard (200..<300).contains(response.status) else {
@@ -41,7 +42,7 @@ struct ModelEndpoint: Sendable {
     private func execute(_ request: HTTPRequest) async throws(ModelError) -> HTTPResponse {
         do {
             return try await http.execute(request)
-        } catch where error.isBeforeConnection {
+        } catch  where error.isBeforeConnection {
             do {
                 return try await http.execute(request)
             } catch {
@@ -54,7 +55,9 @@ struct ModelEndpoint: Sendable {
 
     private func url(_ path: String) throws(ModelError) -> String {
         guard let base = model.baseURL, !base.isEmpty else {
-            throw ModelError(.configuration, "\(field).baseURL is missing: name the API's root, which ends in /v1 as a rule.")
+            throw ModelError(
+                .configuration,
+                "\(field).baseURL is missing: name the API's root, which ends in /v1 as a rule.")
         }
         return base.hasSuffix("/") ? base.dropLast() + path : base + path
     }
@@ -64,14 +67,16 @@ struct ModelEndpoint: Sendable {
         guard let value = secrets(reference) else {
             throw ModelError(
                 .configuration,
-                "\(field).apiKeySecretRef: the Secret \(reference.name) has no key \(reference.key); add it, or name another.")
+                "\(field).apiKeySecretRef: the Secret \(reference.name) has no key \(reference.key); add it, or name another."
+            )
         }
         // A mounted file often ends in a line end that is no part of the key.
         let key = String(Sentences.trimmed(value))
         guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw ModelError(
                 .configuration,
-                "\(field).apiKeySecretRef: key \(reference.key) of the Secret \(reference.name) holds no usable API key.")
+                "\(field).apiKeySecretRef: key \(reference.key) of the Secret \(reference.name) holds no usable API key."
+            )
         }
         return key
     }
@@ -90,12 +95,14 @@ struct ModelEndpoint: Sendable {
         return ModelError(
             tooLong ? .contextTooLong : .rejected,
             "The server of model \(model.name) answered with status \(response.status)\(said)",
-            status: response.status, code: text.code, retryAfter: response.headers["Retry-After"].flatMap(Self.headerSafe))
+            status: response.status, code: text.code,
+            retryAfter: response.headers["Retry-After"].flatMap(Self.headerSafe))
     }
 
     /// Seconds or an HTTP date; anything else is not passed on.
     private static func headerSafe(_ value: String) -> String? {
-        let isPlain = !value.isEmpty && value.utf8.count <= 40 && value.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
+        let isPlain =
+            !value.isEmpty && value.utf8.count <= 40 && value.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F }
         return isPlain ? value : nil
     }
 }

@@ -25,7 +25,8 @@ public struct NgramEmbedder: Sendable {
 
     public var embedder: Embedder {
         let this = self
-        return Embedder(model: Self.model, dimension: dimension) { texts in texts.map { this.vector(for: $0) } }
+        return Embedder(model: Self.model, dimension: dimension) { texts in texts.map { this.vector(for: $0) }
+        }
     }
 
     /// A vector of unit length; of a text without any letter or digit, the first axis.
@@ -118,7 +119,9 @@ private struct FeatureBag {
                 let gram = scalars[start..<start + size]
                 let isFunction = gram.contains { Vocabulary.functionIdeographs.contains($0) }
                 let weight: Float = size == 2 ? 1 : 0.4
-                add(.ideographs, String(String.UnicodeScalarView(gram)).utf8, isFunction ? weight * 0.1 : weight)
+                add(
+                    .ideographs, String(String.UnicodeScalarView(gram)).utf8,
+                    isFunction ? weight * 0.1 : weight)
             }
         }
     }

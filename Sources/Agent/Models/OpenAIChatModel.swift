@@ -101,7 +101,7 @@ struct OpenAIChatReply: ChatReply {
             }
             do {
                 try stream.feed(bytes, into: &deltas)
-            } catch where !deltas.isEmpty {
+            } catch  where !deltas.isEmpty {
                 // What came before the error is delivered first; the stream keeps the error for the next call.
             }
         }
@@ -111,9 +111,9 @@ struct OpenAIChatReply: ChatReply {
     private mutating func nextBytes() async throws(ModelError) -> [UInt8]? {
         do {
             return try await body.next()
-        } catch where error.kind == .cancelled {
+        } catch  where error.kind == .cancelled {
             throw ModelError(transport: error, model: model)
-        } catch where error.kind == .timeout(.idle) {
+        } catch  where error.kind == .timeout(.idle) {
             throw ModelError(.timeout, "The server of model \(model) fell silent in the middle of its reply.")
         } catch {
             throw ModelError(.interrupted, "The reply of model \(model) broke off: \(error.message).")

@@ -21,16 +21,20 @@ public struct OpenAIEmbeddings: Sendable {
     ) throws(ModelError) {
         guard let dimension = model.dimensions, dimension > 0 else {
             throw ModelError(
-                .configuration, "\(field).dimensions is missing: an embedding model needs the length of its vectors.")
+                .configuration,
+                "\(field).dimensions is missing: an embedding model needs the length of its vectors.")
         }
         self.dimension = dimension
-        endpoint = ModelEndpoint(field: field, model: model, http: http, secrets: secrets, idleTimeout: .seconds(30))
+        endpoint = ModelEndpoint(
+            field: field, model: model, http: http, secrets: secrets, idleTimeout: .seconds(30))
     }
 
     /// Vectors of one space are those of the server's model name and dimension.
     public var embedder: Embedder {
         let this = self
-        return Embedder(model: endpoint.model.model, dimension: dimension) { texts in try await this.embed(texts) }
+        return Embedder(model: endpoint.model.model, dimension: dimension) { texts in
+            try await this.embed(texts)
+        }
     }
 
     func embed(_ texts: [String]) async throws(ModelError) -> [[Float]] {
@@ -39,7 +43,8 @@ public struct OpenAIEmbeddings: Sendable {
         var start = 0
         while start < texts.count {
             let batch = texts[start..<min(start + Self.batchSize, texts.count)]
-            let answer = try await endpoint.post("/embeddings", body: body(for: batch), accept: "application/json")
+            let answer = try await endpoint.post(
+                "/embeddings", body: body(for: batch), accept: "application/json")
             let bytes: [UInt8]
             do {
                 bytes = try await answer.response.body.collect(upTo: Self.replyLimit)
@@ -59,7 +64,9 @@ public struct OpenAIEmbeddings: Sendable {
         writer.key("input")
         writer.beginArray()
         // Several servers refuse an empty text.
-        for text in texts { writer.string(text.isEmpty ? " " : Sentences.bounded(text, bytes: Self.textLimit)) }
+        for text in texts {
+            writer.string(text.isEmpty ? " " : Sentences.bounded(text, bytes: Self.textLimit))
+        }
         writer.endArray()
         writer.field("encoding_format", "float")
         for (name, value) in endpoint.model.parameters.sorted(by: { $0.key < $1.key })
@@ -100,7 +107,8 @@ public struct OpenAIEmbeddings: Sendable {
             throw malformed("\(error)")
         }
         for vector in vectors where vector.count != dimension {
-            throw malformed("vectors of length \(vector.count) where \(endpoint.field).dimensions says \(dimension)")
+            throw malformed(
+                "vectors of length \(vector.count) where \(endpoint.field).dimensions says \(dimension)")
         }
         return try vectors.map { vector throws(ModelError) in try normalised(vector) }
     }
@@ -131,6 +139,8 @@ public struct OpenAIEmbeddings: Sendable {
     }
 
     private func malformed(_ what: String) -> ModelError {
-        ModelError(.malformed, "The server of model \(endpoint.model.name) sent embeddings that can't be used: \(what).")
+        ModelError(
+            .malformed,
+            "The server of model \(endpoint.model.name) sent embeddings that can't be used: \(what).")
     }
 }

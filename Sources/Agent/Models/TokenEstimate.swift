@@ -4,8 +4,12 @@ import Memory
 enum TokenEstimate {
     static func usage(prompt: Prompt, reply: String) -> TokenUsage {
         var tokens = tokens(in: prompt.instructions) + tokens(in: prompt.rollingSummary)
-        for message in prompt.context.lazy.flatMap(\.turn.messages) { tokens += Self.tokens(in: message.content) }
-        for memory in prompt.recalled { tokens += Self.tokens(in: memory.text) + Self.tokens(in: memory.excerpt) }
+        for message in prompt.context.lazy.flatMap(\.turn.messages) {
+            tokens += Self.tokens(in: message.content)
+        }
+        for memory in prompt.recalled {
+            tokens += Self.tokens(in: memory.text) + Self.tokens(in: memory.excerpt)
+        }
         for message in prompt.newMessages { tokens += Self.tokens(in: message.content) }
         return TokenUsage(promptTokens: tokens, completionTokens: Self.tokens(in: reply))
     }

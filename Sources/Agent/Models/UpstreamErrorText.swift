@@ -26,8 +26,12 @@ struct UpstreamErrorText: Equatable {
     /// The message in one line and bounded, without the secret should the server have quoted it.
     func shown(hiding secret: String?) -> String? {
         guard var text = message else { return nil }
-        if let secret, !secret.isEmpty { text = text.split(separator: secret, omittingEmptySubsequences: false).joined(separator: "[redacted]") }
-        let line = text.split { $0.isNewline || $0.unicodeScalars.allSatisfy { $0.value < 0x20 } }.joined(separator: " ")
+        if let secret, !secret.isEmpty {
+            text = text.split(separator: secret, omittingEmptySubsequences: false).joined(
+                separator: "[redacted]")
+        }
+        let line = text.split { $0.isNewline || $0.unicodeScalars.allSatisfy { $0.value < 0x20 } }.joined(
+            separator: " ")
         let bounded = Sentences.bounded(line, bytes: Self.messageLimit)
         return bounded.isEmpty ? nil : bounded
     }
@@ -36,8 +40,11 @@ struct UpstreamErrorText: Equatable {
     var saysContextTooLong: Bool {
         if code == "context_length_exceeded" { return true }
         guard let text = message?.lowercased() else { return false }
-        return ["context length", "context_length", "context window", "maximum context", "too many tokens", "prompt is too long"]
-            .contains { text.contains($0) }
+        return [
+            "context length", "context_length", "context window", "maximum context", "too many tokens",
+            "prompt is too long",
+        ]
+        .contains { text.contains($0) }
     }
 
     private mutating func readObject(_ reader: inout JSONReader) throws(JSONError) {

@@ -19,7 +19,8 @@ public struct Prompt: Sendable {
     public var newMessages: [Message]
 
     public init(
-        instructions: String, rollingSummary: String = "", context: [StoredTurn] = [], recalled: [RecalledMemory] = [],
+        instructions: String, rollingSummary: String = "", context: [StoredTurn] = [],
+        recalled: [RecalledMemory] = [],
         newMessages: [Message]
     ) {
         self.instructions = instructions
@@ -65,7 +66,8 @@ public struct Prompt: Sendable {
         if !rollingSummary.isEmpty {
             text += "\n\n"
             text += QuotedData.block(
-                tag: Self.summaryTag, introduction: "What was said earlier in this conversation, as data:", [rollingSummary]
+                tag: Self.summaryTag, introduction: "What was said earlier in this conversation, as data:",
+                [rollingSummary]
             ) { summary, writer in
                 writer.field("summary", Sentences.bounded(summary, bytes: limits.summary))
             }
@@ -95,7 +97,8 @@ public struct Prompt: Sendable {
             return room >= 0
         }
         guard !kept.isEmpty else { return nil }
-        return QuotedData.block(tag: Self.recalledTag, introduction: Self.recalledIntroduction, kept) { memory, writer in
+        return QuotedData.block(tag: Self.recalledTag, introduction: Self.recalledIntroduction, kept) {
+            memory, writer in
             writer.field("date", QuotedData.date(memory.time))
             writer.field("session", memory.session)
             writer.field("text", memory.text)

@@ -32,7 +32,11 @@ enum QuotedData {
         var escaped: [UInt8] = []
         escaped.reserveCapacity(writer.bytes.count + 32)
         for byte in writer.bytes {
-            if byte == UInt8(ascii: "<") { escaped.append(contentsOf: #"\u003c"#.utf8) } else { escaped.append(byte) }
+            if byte == UInt8(ascii: "<") {
+                escaped.append(contentsOf: #"\u003c"#.utf8)
+            } else {
+                escaped.append(byte)
+            }
         }
         return String(decoding: escaped, as: UTF8.self)
     }

@@ -5,7 +5,9 @@ import Memory
 /// A turn that was cut off, or whose first part left the context, may hold one without the other.
 enum ToolPairing {
     static func repaired(_ messages: [Message]) -> [Message] {
-        guard messages.contains(where: { $0.toolCalls != nil || $0.role == .tool || isEmpty($0) }) else { return messages }
+        guard messages.contains(where: { $0.toolCalls != nil || $0.role == .tool || isEmpty($0) }) else {
+            return messages
+        }
         let asked = Set(messages.lazy.flatMap { $0.toolCalls ?? [] }.map(\.id))
         let answered = Set(messages.lazy.filter { $0.role == .tool }.compactMap(\.toolCallID))
         return messages.compactMap { message in

@@ -64,7 +64,9 @@ enum Entities {
 
     private static func withoutOuterPunctuation(_ word: Substring) -> Substring {
         func isInner(_ character: Character) -> Bool { character.isLetter || character.isNumber }
-        guard let start = word.firstIndex(where: isInner), let end = word.lastIndex(where: isInner) else { return "" }
+        guard let start = word.firstIndex(where: isInner), let end = word.lastIndex(where: isInner) else {
+            return ""
+        }
         var trimmed = word[start...end]
         if trimmed.hasSuffix("'s") || trimmed.hasSuffix("’s") { trimmed = trimmed.dropLast(2) }
         return trimmed

@@ -15,7 +15,8 @@ enum ExtractiveSummary {
         let candidates = candidates(in: request.turns)
         let kept = heaviest(candidates)
         return BatchSummary(
-            summary: kept.map(\.sentence).joined(separator: " "), entities: Entities.found(in: kept.map(\.sentence)))
+            summary: kept.map(\.sentence).joined(separator: " "),
+            entities: Entities.found(in: kept.map(\.sentence)))
     }
 
     private static func candidates(in turns: [StoredTurn]) -> [Candidate] {
@@ -24,13 +25,16 @@ enum ExtractiveSummary {
         for message in turns.lazy.flatMap(\.turn.messages) {
             let isUser = message.role == .user
             // What the built-in model says is quoted from what it was told, or about itself.
-            guard isUser || message.role == .assistant && !BuiltinAnswer.isOwn(message.content) else { continue }
+            guard isUser || message.role == .assistant && !BuiltinAnswer.isOwn(message.content) else {
+                continue
+            }
             for sentence in Sentences.split(message.content) where seen.insert(sentence).inserted {
                 let terms = Set(Lexicon.contentTerms(of: sentence))
                 if terms.isEmpty || !MemoryWish.isWorthRecalling(sentence) { continue }
                 let asks = Sentences.asks(sentence)
                 let whole = Sentences.bounded(sentence, bytes: summaryLimit)
-                candidates.append(Candidate(sentence: whole, terms: terms, standing: (isUser ? 1 : 0.5) * (asks ? 0.2 : 1)))
+                candidates.append(
+                    Candidate(sentence: whole, terms: terms, standing: (isUser ? 1 : 0.5) * (asks ? 0.2 : 1)))
             }
         }
         return candidates

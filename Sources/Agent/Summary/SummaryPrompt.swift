@@ -6,7 +6,8 @@ enum SummaryPrompt {
         var text = ""
         if !request.previousSummary.isEmpty {
             text += QuotedData.block(
-                tag: "earlier_summary", introduction: "What came before, for understanding only; do not repeat it:",
+                tag: "earlier_summary",
+                introduction: "What came before, for understanding only; do not repeat it:",
                 [request.previousSummary]
             ) { summary, writer in writer.field("summary", summary) }
             text += "\n\n"

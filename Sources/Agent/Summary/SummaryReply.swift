@@ -8,7 +8,9 @@ enum SummaryReply {
     static let entityLength = 80
 
     /// - Parameter request: gives the entities where the model named none.
-    static func parse(_ reply: String, fallbackFrom request: SummaryRequest) throws(SummaryFailure) -> BatchSummary {
+    static func parse(_ reply: String, fallbackFrom request: SummaryRequest) throws(SummaryFailure)
+        -> BatchSummary
+    {
         let text = withoutThoughts(reply)
         var summary = object(in: text) ?? BatchSummary(summary: withoutFences(text), entities: [])
         summary.summary = Sentences.bounded(String(Sentences.trimmed(summary.summary)), bytes: summaryLimit)
@@ -80,8 +82,12 @@ enum SummaryReply {
 
     private static func tidied(_ entities: [String]) -> [String] {
         var seen: Set<String> = []
-        let whole = entities.lazy.map { Sentences.bounded(String(Sentences.trimmed($0)), bytes: entityLength) }
-        return Array(whole.filter { !$0.isEmpty && seen.insert($0.lowercased()).inserted }.prefix(entityLimit))
+        var tidied: [String] = []
+        for entity in entities where tidied.count < entityLimit {
+            let whole = Sentences.bounded(String(Sentences.trimmed(entity)), bytes: entityLength)
+            if !whole.isEmpty, seen.insert(whole.lowercased()).inserted { tidied.append(whole) }
+        }
+        return tidied
     }
 
     /// Reasoning models put `<think>...</think>` in front of what they answer.
@@ -106,7 +112,9 @@ extension SummaryFailure {
             self = .tooLarge
         case .rejected where error.status == 413:
             self = .tooLarge
-        case .rejected where (400..<500).contains(error.status ?? 0) && ![401, 403, 408, 409, 425, 429].contains(error.status):
+        case .rejected
+        where (400..<500).contains(error.status ?? 0)
+            && ![401, 403, 408, 409, 425, 429].contains(error.status):
             self = .permanent(error.message)
         // A wrong key or manifest is mended by people; what was said must wait for that, not be parked for it.
         case .configuration, .rejected, .unavailable, .timeout, .interrupted, .malformed, .cancelled:

@@ -52,7 +52,9 @@ enum Lexicon {
     static func stem(_ word: String) -> String {
         let length = word.utf8.count
         if length > 4, word.hasSuffix("ies") { return word.dropLast(3) + "y" }
-        if length > 3, word.hasSuffix("s"), !word.hasSuffix("ss"), !word.hasSuffix("us"), !word.hasSuffix("is") {
+        if length > 3, word.hasSuffix("s"), !word.hasSuffix("ss"), !word.hasSuffix("us"),
+            !word.hasSuffix("is")
+        {
             return String(word.dropLast())
         }
         if length > 5, word.hasSuffix("ing") { return String(word.dropLast(3)) }
@@ -68,7 +70,8 @@ enum Lexicon {
         }
         return zip(scalars, scalars.dropFirst()).compactMap { first, second in
             let isFunction =
-                Vocabulary.functionIdeographs.contains(first) || Vocabulary.functionIdeographs.contains(second)
+                Vocabulary.functionIdeographs.contains(first)
+                || Vocabulary.functionIdeographs.contains(second)
             return isFunction ? nil : String(String.UnicodeScalarView([first, second]))
         }
     }
@@ -82,7 +85,8 @@ enum ScalarClass {
         let value = scalar.value
         if value < 0x80 {
             let isLetterOrDigit =
-                (0x30...0x39).contains(value) || (0x41...0x5A).contains(value) || (0x61...0x7A).contains(value)
+                (0x30...0x39).contains(value) || (0x41...0x5A).contains(value)
+                || (0x61...0x7A).contains(value)
             self = isLetterOrDigit ? .letter : .separator
             return
         }
@@ -93,7 +97,8 @@ enum ScalarClass {
         default:
             let properties = scalar.properties
             // Marks that combine with a letter belong to it, or words of many Indic scripts would fall apart.
-            let isMark = properties.generalCategory == .nonspacingMark || properties.generalCategory == .spacingMark
+            let isMark =
+                properties.generalCategory == .nonspacingMark || properties.generalCategory == .spacingMark
             self = properties.isAlphabetic || properties.numericType != nil || isMark ? .letter : .separator
         }
     }

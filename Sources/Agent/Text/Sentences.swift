@@ -40,7 +40,11 @@ enum Sentences {
         if sentence.contains(where: { $0 == "?" || $0 == "？" }) { return true }
         if Vocabulary.questionIdeographs.contains(where: { sentence.contains($0) }) { return true }
         let opening = Lexicon.tokens(of: sentence.prefix(40)).lazy.compactMap { token -> String? in
-            if case .word(let word) = token, word != "please", word != "and", word != "so" { word } else { nil }
+            if case .word(let word) = token, word != "please", word != "and", word != "so" {
+                word
+            } else {
+                nil
+            }
         }
         return opening.first.map(Vocabulary.questionOpeners.contains) ?? false
     }

@@ -2,25 +2,37 @@
 enum Vocabulary {
     /// Words that say nothing about what a text is about. The last line is what apostrophes leave over.
     static let stopWords: Set<String> = [
-        "a", "an", "the", "and", "or", "but", "if", "then", "so", "as", "of", "at", "by", "for", "with", "about", "to",
-        "from", "in", "on", "off", "over", "under", "into", "than", "too", "very", "just", "also", "only", "not", "no",
-        "i", "me", "my", "mine", "you", "your", "yours", "he", "him", "his", "she", "her", "hers", "it", "its", "we",
-        "us", "our", "ours", "they", "them", "their", "this", "that", "these", "those", "there", "here", "some", "any",
-        "all", "be", "am", "is", "are", "was", "were", "been", "being", "do", "does", "did", "doing", "have", "has",
-        "had", "having", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "what", "which",
-        "who", "whom", "whose", "when", "where", "why", "how", "please", "tell", "told", "remind", "remember", "know",
+        "a", "an", "the", "and", "or", "but", "if", "then", "so", "as", "of", "at", "by", "for", "with",
+        "about", "to",
+        "from", "in", "on", "off", "over", "under", "into", "than", "too", "very", "just", "also", "only",
+        "not", "no",
+        "i", "me", "my", "mine", "you", "your", "yours", "he", "him", "his", "she", "her", "hers", "it",
+        "its", "we",
+        "us", "our", "ours", "they", "them", "their", "this", "that", "these", "those", "there", "here",
+        "some", "any",
+        "all", "be", "am", "is", "are", "was", "were", "been", "being", "do", "does", "did", "doing", "have",
+        "has",
+        "had", "having", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "what",
+        "which",
+        "who", "whom", "whose", "when", "where", "why", "how", "please", "tell", "told", "remind", "remember",
+        "know",
         "say", "said", "show", "give", "again", "now", "let", "get", "got",
         "s", "t", "m", "re", "ll", "ve", "d", "don", "doesn", "didn", "isn", "wasn", "aren", "won", "can",
     ]
 
     /// Words that a message without any wish of its own is made of: greetings, thanks, assent, farewells.
     static let smallTalkWords: Set<String> = [
-        "hi", "hello", "hey", "hiya", "howdy", "yo", "greetings", "good", "morning", "afternoon", "evening", "night",
+        "hi", "hello", "hey", "hiya", "howdy", "yo", "greetings", "good", "morning", "afternoon", "evening",
+        "night",
         "thanks", "thank", "thx", "ty", "cheers", "much", "many", "lot", "lots", "appreciated", "welcome",
-        "ok", "okay", "k", "kk", "yes", "yeah", "yep", "yup", "no", "nope", "nah", "sure", "fine", "great", "cool",
-        "nice", "perfect", "awesome", "excellent", "right", "alright", "correct", "exactly", "understood", "noted",
-        "bye", "goodbye", "ciao", "later", "sorry", "please", "lol", "haha", "hm", "hmm", "oh", "ah", "wow", "well",
-        "you", "very", "so", "a", "it", "that", "is", "got", "all", "and", "the", "there", "again", "too", "s",
+        "ok", "okay", "k", "kk", "yes", "yeah", "yep", "yup", "no", "nope", "nah", "sure", "fine", "great",
+        "cool",
+        "nice", "perfect", "awesome", "excellent", "right", "alright", "correct", "exactly", "understood",
+        "noted",
+        "bye", "goodbye", "ciao", "later", "sorry", "please", "lol", "haha", "hm", "hmm", "oh", "ah", "wow",
+        "well",
+        "you", "very", "so", "a", "it", "that", "is", "got", "all", "and", "the", "there", "again", "too",
+        "s",
     ]
 
     /// Of the words above, those that need company: alone, or only among themselves, they may ask for something.
@@ -42,8 +54,10 @@ enum Vocabulary {
 
     /// Words that open a question or a request in English.
     static let questionOpeners: Set<String> = [
-        "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "is", "are", "was", "were", "do", "does",
-        "did", "can", "could", "will", "would", "should", "have", "has", "tell", "remind", "show", "give", "list", "find",
+        "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "is", "are", "was", "were",
+        "do", "does",
+        "did", "can", "could", "will", "would", "should", "have", "has", "tell", "remind", "show", "give",
+        "list", "find",
         "recall", "repeat", "summarize", "summarise", "describe", "explain",
     ]
 

@@ -30,12 +30,14 @@ struct AgentRoster: Sendable {
         for (index, agent) in spec.agents.enumerated() {
             guard let model = models[agent.model] else {
                 throw ModelError(
-                    .configuration, "spec.agents[\(index)].model: there is no chat model \(agent.model) in spec.models.")
+                    .configuration,
+                    "spec.agents[\(index)].model: there is no chat model \(agent.model) in spec.models.")
             }
             members[agent.name] = Member(name: agent.name, instructions: agent.instructions, model: model)
         }
         guard members[entryAgent] != nil else {
-            throw ModelError(.configuration, "spec.entryAgent: there is no agent \(entryAgent) in spec.agents.")
+            throw ModelError(
+                .configuration, "spec.entryAgent: there is no agent \(entryAgent) in spec.agents.")
         }
         self.members = members
     }
@@ -63,9 +65,11 @@ extension Embedder {
         }
         let model = spec.models[index]
         switch model.provider {
-        case .builtin: self = NgramEmbedder(dimension: model.dimensions ?? NgramEmbedder.defaultDimension).embedder
+        case .builtin:
+            self = NgramEmbedder(dimension: model.dimensions ?? NgramEmbedder.defaultDimension).embedder
         case .openai:
-            self = try OpenAIEmbeddings(model, field: "spec.models[\(index)]", http: http, secrets: secrets).embedder
+            self = try OpenAIEmbeddings(model, field: "spec.models[\(index)]", http: http, secrets: secrets)
+                .embedder
         }
     }
 }

@@ -36,7 +36,8 @@ public struct TurnEngine: Sendable {
     ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call of a model.
     ///   - now: milliseconds since 1970.
     public init(
-        spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient, logger: Logger,
+        spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient,
+        logger: Logger,
         now: @escaping @Sendable () -> Int64
     ) throws {
         workflow = .standard
@@ -136,17 +137,20 @@ extension TurnEngine {
         }
         let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
         let prompt = Prompt(
-            instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary, context: input.history,
+            instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary,
+            context: input.history,
             recalled: state.recall?.memories ?? [], newMessages: input.messages)
         let asked = ContinuousClock.now
         var conversation = await Conversation.hold(
             Conversation.Call(
                 model: agent.model, request: ChatRequest(prompt: prompt, sampling: input.overrides),
-                timeout: turnTimeout - started.duration(to: asked), clientLeft: clientLeft, emit: emit, preface: preface))
+                timeout: turnTimeout - started.duration(to: asked), clientLeft: clientLeft, emit: emit,
+                preface: preface))
         state.timings.model = asked.duration(to: .now)
         state.timings.firstToken = conversation.firstDelta.map { started.duration(to: $0) }
         if conversation.reply.reportedUsage == nil, !conversation.reply.isEmpty {
-            conversation.reply.estimatedUsage = TokenEstimate.usage(prompt: prompt, reply: conversation.reply.text)
+            conversation.reply.estimatedUsage = TokenEstimate.usage(
+                prompt: prompt, reply: conversation.reply.text)
         }
         state.conversation = conversation
         if state.satisfies(.unanswered) { state.failure = conversation.failure }
@@ -164,7 +168,9 @@ extension TurnEngine {
     }
 
     private func log(_ state: TurnState) {
-        guard let failure = state.failure, failure.kind != .refused, failure.kind != .cancelled else { return }
+        guard let failure = state.failure, failure.kind != .refused, failure.kind != .cancelled else {
+            return
+        }
         logger.warning(
             "Turn failed",
             metadata: [

@@ -28,7 +28,8 @@ public struct TurnReport: Sendable {
     public var timings: TurnTimings
 
     public init(
-        turn: Turn, outcome: CommitOutcome, finishReason: FinishReason, usage: TokenUsage, recall: Recall? = nil,
+        turn: Turn, outcome: CommitOutcome, finishReason: FinishReason, usage: TokenUsage,
+        recall: Recall? = nil,
         timings: TurnTimings = TurnTimings()
     ) {
         self.turn = turn

@@ -3,17 +3,20 @@ import Memory
 /// The failures of a turn by their causes: which status, code and hope each one has.
 extension TurnFailure {
     static func refused(_ refusal: InputGuard.Refusal) -> TurnFailure {
-        TurnFailure(kind: .refused, message: refusal.message, status: 400, code: "input_refused", isRetryable: false)
+        TurnFailure(
+            kind: .refused, message: refusal.message, status: 400, code: "input_refused", isRetryable: false)
     }
 
     static func timedOut(after timeout: Duration) -> TurnFailure {
         TurnFailure(
-            kind: .timeout, message: "The turn took longer than concurrency.turnTimeout (\(timeout)).", status: 504,
+            kind: .timeout, message: "The turn took longer than concurrency.turnTimeout (\(timeout)).",
+            status: 504,
             code: "turn_timeout", isRetryable: true)
     }
 
     static let cancelled = TurnFailure(
-        kind: .cancelled, message: "The turn was cancelled.", status: 499, code: "cancelled", isRetryable: true)
+        kind: .cancelled, message: "The turn was cancelled.", status: 499, code: "cancelled",
+        isRetryable: true)
 
     static func unknownAgent(_ name: String) -> TurnFailure {
         TurnFailure(
@@ -25,8 +28,10 @@ extension TurnFailure {
     init(commit error: any Error) {
         let isGone = error as? MemoryError == .forgotten
         self.init(
-            kind: .store, message: "The turn is not stored: \((error as? MemoryError)?.description ?? "the store failed").",
-            status: isGone ? 409 : 503, code: isGone ? "session_forgotten" : "commit_failed", isRetryable: !isGone)
+            kind: .store,
+            message: "The turn is not stored: \((error as? MemoryError)?.description ?? "the store failed").",
+            status: isGone ? 409 : 503, code: isGone ? "session_forgotten" : "commit_failed",
+            isRetryable: !isGone)
     }
 
     init(_ error: ModelError) {
@@ -49,7 +54,8 @@ extension TurnFailure {
                 }
             }
         self.init(
-            kind: error.kind == .cancelled ? .cancelled : .model, message: error.message, status: status, code: code,
+            kind: error.kind == .cancelled ? .cancelled : .model, message: error.message, status: status,
+            code: code,
             isRetryable: error.isRetryable, retryAfter: error.retryAfter, upstreamStatus: error.status)
     }
 }

@@ -19,7 +19,8 @@ public struct TurnInput: Sendable {
 
     public init(
         turnID: TurnID, sessionID: String, agent: String, messages: [Message], history: [StoredTurn] = [],
-        rollingSummary: String = "", instructions: String? = nil, overrides: SamplingOverrides = SamplingOverrides(),
+        rollingSummary: String = "", instructions: String? = nil,
+        overrides: SamplingOverrides = SamplingOverrides(),
         requestDigest: String? = nil
     ) {
         self.turnID = turnID

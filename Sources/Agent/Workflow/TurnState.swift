@@ -41,7 +41,8 @@ public struct TurnState: Sendable {
         var messages = input.messages
         if let reply = conversation?.reply, !reply.isEmpty { messages.append(reply.message) }
         return Turn(
-            id: input.turnID, messages: messages, agent: input.agent, ending: conversation?.ending ?? .complete,
+            id: input.turnID, messages: messages, agent: input.agent,
+            ending: conversation?.ending ?? .complete,
             startedAt: startedAt, finishedAt: finishedAt, usage: conversation?.reply.usage ?? TokenUsage(),
             requestDigest: input.requestDigest)
     }
@@ -54,7 +55,8 @@ public struct TurnState: Sendable {
             events.append(
                 .committed(
                     TurnReport(
-                        turn: outcome.stored.turn, outcome: outcome, finishReason: reply?.finishReason ?? .stop,
+                        turn: outcome.stored.turn, outcome: outcome,
+                        finishReason: reply?.finishReason ?? .stop,
                         usage: outcome.stored.turn.usage, recall: recall, timings: timings)))
         }
         if let failure { events.append(.failed(failure)) }

@@ -22,7 +22,9 @@ public enum WorkflowError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The first fault of a graph, nil of a sound one.
     static func first(in workflow: Workflow) -> WorkflowError? {
         var names: Set<String> = []
-        for node in workflow.nodes where !names.insert(node.name).inserted { return .duplicateNode(node.name) }
+        for node in workflow.nodes where !names.insert(node.name).inserted {
+            return .duplicateNode(node.name)
+        }
         for name in [workflow.start] + workflow.edges.flatMap({ [$0.from, $0.to ?? $0.from] })
         where !names.contains(name) {
             return .unknownNode(name)
@@ -33,7 +35,9 @@ public enum WorkflowError: Error, Sendable, Equatable, CustomStringConvertible {
             if edge.when == .always { closed.insert(edge.from) }
         }
         var reached: Set<String> = []
-        if let cycle = cycle(in: workflow, from: workflow.start, path: [], reached: &reached) { return .cycle(cycle) }
+        if let cycle = cycle(in: workflow, from: workflow.start, path: [], reached: &reached) {
+            return .cycle(cycle)
+        }
         return workflow.nodes.first { !reached.contains($0.name) }.map { .unreachableNode($0.name) }
     }
 
@@ -44,7 +48,9 @@ public enum WorkflowError: Error, Sendable, Equatable, CustomStringConvertible {
         if let start = path.firstIndex(of: name) { return path[start...] + [name] }
         guard reached.insert(name).inserted else { return nil }
         for target in workflow.edges.lazy.filter({ $0.from == name }).compactMap(\.to) {
-            if let cycle = cycle(in: workflow, from: target, path: path + [name], reached: &reached) { return cycle }
+            if let cycle = cycle(in: workflow, from: target, path: path + [name], reached: &reached) {
+                return cycle
+            }
         }
         return nil
     }

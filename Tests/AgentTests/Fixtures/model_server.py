@@ -178,7 +178,7 @@ class Handler(BaseHTTPRequestHandler):
         if mode == "wrong-dimension":
             vectors = [[1.0, 2.0] for _ in texts]
         else:
-            vectors = [[3.0 * len(text), 4.0 * len(text), 0.0] for text in texts]
+            vectors = [[float(len(text)), 1.0, 0.0] for text in texts]
         data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]
         if mode == "shuffled":
             data.reverse()

@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error):
         counters.open_connections -= 1
+        counters.gone += len(self.tasks)
         for task in self.tasks.values():
             task.cancel()
 
@@ -116,6 +117,11 @@ class Connection(asyncio.Protocol):
             self.flush()
         elif url.path == "/stall":
             await self.send(stream, b"ten bytes.")
+            await asyncio.Event().wait()
+        elif url.path == "/cut":
+            await self.send(stream, b"ten bytes.")
+            await gate.acquire()
+            self.transport.abort()
         self.tasks.pop(stream, None)
 
 

@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+@testable import Memory
+
+@Suite struct SearchTextTests {
+    @Test(
+        "Words are found in any case and in their usual English forms",
+        arguments: [
+            ("Painting", "painted"), ("DOGS", "dog's"), ("houses", "house"), ("running", "run"), ("cities", "city"),
+            ("Boxes", "box"), ("naming", "name"), ("don't", "Don’t"), ("Straße", "STRAßE"), ("Ärger", "ärger"),
+        ])
+    func sameTerm(left: String, right: String) {
+        #expect(Tokenizer.terms(left) == Tokenizer.terms(right))
+    }
+
+    @Test(
+        "Different words stay different",
+        arguments: [("need", "ne"), ("glass", "glas"), ("bus", "bu"), ("thing", "th"), ("red", "r")])
+    func otherTerm(left: String, right: String) {
+        #expect(Tokenizer.terms(left) != Tokenizer.terms(right))
+    }
+
+    @Test("Runs of CJK characters are found by one character and by two") func ideographs() {
+        #expect(Tokenizer.terms("東京都へ") == ["東", "京", "東京", "都", "京都", "へ", "都へ"])
+        #expect(Tokenizer.terms("在 Berlin 住") == ["在", "berlin", "住"])
+    }
+
+    @Test("No text gives a term that is too long or holds a space") func bounds() {
+        let texts = [String(repeating: "a", count: 500), String(repeating: "é", count: 500), "a\u{0}b\tc", "🦊 🦊"]
+        for term in texts.flatMap(Tokenizer.terms) {
+            #expect(term.utf8.count <= Tokenizer.maximumTermBytes + 3 && !term.contains(" ") && !term.isEmpty)
+        }
+    }
+
+    @Test("A query is searched by its telling words, or by the common ones where it has no others")
+    func queryTerms() {
+        #expect(Tokenizer.queryTerms("What is the name of my dog?") == Tokenizer.terms("name dog"))
+        #expect(!Tokenizer.queryTerms("What is that?").isEmpty)
+    }
+
+    @Test("A rare word weighs more than a frequent one, and a full match is worth at most 1") func weights() {
+        let statistics = TermStatistics(documents: 100, frequencies: ["rare": 1, "common": 90])
+        let ranking = BM25(terms: ["rare", "common"], statistics: statistics)
+        let rare = ranking.relevance(counts: ["rare": 1], length: 10, averageLength: 10)
+        let common = ranking.relevance(counts: ["common": 1], length: 10, averageLength: 10)
+        let both = ranking.relevance(counts: ["rare": 50, "common": 50], length: 10, averageLength: 10)
+        #expect(rare > 5 * common && both > rare && both <= 1)
+    }
+
+    @Test("The excerpt is the passage that answers the query, within its bound") func excerpt() {
+        let filler = (0..<200).map { "user: filler line number \($0) about the weather" }
+        let text = (filler + ["user: where do I park?", "assistant: the garage code is 4711"] + filler)
+            .joined(separator: "\n")
+        let passage = Passage.best(of: text, terms: Tokenizer.queryTerms("garage code"))
+        #expect(passage.contains("4711") && passage.count <= Passage.maximumCharacters)
+    }
+
+    @Test("One long line without breaks gives the part of it that fits") func longLine() {
+        let words = (0..<2000).map { "word\($0)" }.joined(separator: " ")
+        let passage = Passage.best(of: words, terms: Tokenizer.queryTerms("word1234"))
+        #expect(passage.contains("word1234") && passage.count <= Passage.maximumCharacters)
+    }
+
+    @Test("A summary that is found by nothing but a weak similarity is left out; one with the words stays")
+    func minScore() {
+        let fusion = RecallFusion(minScore: 0.35, topK: 6)
+        let weak = IndexHit(row: .named("weak"), similarity: 0.2, relevance: nil)
+        let worded = IndexHit(row: .named("worded"), similarity: 0.2, relevance: 0.5)
+        let similar = IndexHit(row: .named("similar"), similarity: 0.9, relevance: nil)
+        let found = fusion.merge([weak, worded, similar], [], byVector: true, terms: [])
+        #expect(Set(found.map(\.id)) == ["worded", "similar"])
+        #expect(found.allSatisfy { (0...1).contains($0.score) })
+    }
+
+    @Test("What both vector and words rank first is first, with the score 1") func agreement() {
+        let fusion = RecallFusion(minScore: 0, topK: 2)
+        let hits = (0..<8).map { number in
+            IndexHit(row: .named("\(number)"), similarity: 0.9 - 0.1 * Double(number), relevance: 0.9 - 0.1 * Double(number))
+        }
+        let found = fusion.merge(hits.reversed(), [], byVector: true, terms: [])
+        #expect(found.map(\.id) == ["0", "1"])
+        #expect(found.first?.score == 1)
+    }
+
+    @Test("Rolling summaries keep the latest and stay within their bound") func rolling() {
+        var rolling = ""
+        for number in 0..<50 {
+            rolling = RollingSummary.adding("summary \(number) " + String(repeating: "x", count: 300), to: rolling)
+        }
+        #expect(rolling.count <= RollingSummary.maximumCharacters)
+        #expect(rolling.contains("summary 49") && !rolling.contains("summary 1 "))
+        #expect(RollingSummary.adding("only", to: "") == "only")
+        #expect(
+            RollingSummary.adding(String(repeating: "y", count: 9000), to: "old").count
+                == RollingSummary.maximumCharacters)
+    }
+
+    @Test("The dot product of stored floats is right for every length and alignment", arguments: 1..<40)
+    func dot(length: Int) {
+        let query = (0..<length).map { Float($0) }
+        let stored = query.withUnsafeBytes { Data([0]) + Data($0) }.dropFirst()
+        #expect(VectorMath.dot(query, stored) == query.reduce(0) { $0 + $1 * $1 })
+        #expect(VectorMath.dot(query + [1], stored) == 0)
+    }
+}
+
+extension MemoryRow {
+    static func named(_ id: String) -> MemoryRow {
+        MemoryRow(
+            id: id, scope: .of("ann", "s"), generation: 0, agent: "a", firstTurn: 1, lastTurn: 1, time: 0,
+            summary: id, entities: [], text: id)
+    }
+}
