@@ -65,7 +65,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .target(
-            name: "TestSupport", dependencies: ["Memory"], path: "Tests/TestSupport", swiftSettings: strict),
+            name: "TestSupport",
+            dependencies: [
+                "Memory", "PoolAPI", "Transport", "Worker", logging,
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ], path: "Tests/TestSupport", swiftSettings: strict),
         .executableTarget(
             name: "agentpool-early-ack",
             dependencies: [
@@ -75,7 +79,7 @@ let package = Package(
             ], path: "Tests/EarlyAck",
             swiftSettings: strict),
         tests("PoolAPI", [], data: ["Corpus"]),
-        tests("Worker", ["Agent", "Memory", "TestSupport"] + nio),
+        tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),
         .testTarget(name: "HouseTests", swiftSettings: strict),
     ]
 )

@@ -81,7 +81,8 @@ struct ArchiveAttempt {
         case .tooLarge:
             guard let halves = Self.halves(of: part) else {
                 return giveBack(
-                    "turn \(part.turns.first?.sequence ?? plan.first) alone is too large for the model", at: nil)
+                    "turn \(part.turns.first?.sequence ?? plan.first) alone is too large for the model",
+                    at: nil)
             }
             rest.replaceSubrange(0..<1, with: halves)
             state = .summarizing(rest: rest, done: done)

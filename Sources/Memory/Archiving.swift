@@ -93,7 +93,9 @@ extension SessionMemory {
         _ request: SummaryRequest, for attempt: inout ArchiveAttempt, _ summarize: @escaping Summarizer
     ) async -> ArchiveAttempt.Action {
         do {
-            let summary = try await withDeadline(configuration.claimDuration / 2) { try await summarize(request) }
+            let summary = try await withDeadline(configuration.claimDuration / 2) {
+                try await summarize(request)
+            }
             return attempt.summarized(summary, now: now())
         } catch let failure as SummaryFailure {
             return attempt.summaryFailed(failure, now: now())
@@ -126,9 +128,11 @@ extension SessionMemory {
             state.withLock { $0.counters.archiveRetries += isParked ? 0 : 1 }
             logger.log(
                 level: isParked ? .error : .warning,
-                isParked ? "batch parked: it can't be archived" : "batch not archived yet: will be tried again",
+                isParked
+                    ? "batch parked: it can't be archived" : "batch not archived yet: will be tried again",
                 metadata: [
-                    "batch": "\(plan.batchID)", "attempts": "\(failure.attempts)", "reason": "\(failure.reason)",
+                    "batch": "\(plan.batchID)", "attempts": "\(failure.attempts)",
+                    "reason": "\(failure.reason)",
                 ])
             return false
         }

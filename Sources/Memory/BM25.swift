@@ -62,7 +62,9 @@ enum FragmentRanking {
                     counts: words.1, length: words.0.count, averageLength: average))
         }
         .filter { $0.relevance > 0 }
-        .sorted { ($0.relevance, $0.turn.stored.turn.finishedAt) > ($1.relevance, $1.turn.stored.turn.finishedAt) }
+        .sorted {
+            ($0.relevance, $0.turn.stored.turn.finishedAt) > ($1.relevance, $1.turn.stored.turn.finishedAt)
+        }
     }
 }
 

@@ -66,7 +66,8 @@ extension SessionView {
     /// Takes over what a commit answered; false where the turn does not follow what is here, so that it must be loaded.
     mutating func apply(_ stored: StoredTurn, checkpoint answered: Checkpoint, contextLimit: Int) -> Bool {
         let isAppend = stored.sequence == checkpoint.turnCount + 1 && answered.turnCount == stored.sequence
-        let isReplacement = stored.sequence <= checkpoint.turnCount && answered.turnCount == checkpoint.turnCount
+        let isReplacement =
+            stored.sequence <= checkpoint.turnCount && answered.turnCount == checkpoint.turnCount
         guard answered.generation == checkpoint.generation, isAppend || isReplacement else { return false }
         let before = checkpoint
         checkpoint = answered

@@ -58,7 +58,8 @@ extension SessionMemory {
             case .forgotten: throw MemoryError.forgotten
             }
         }
-        throw MemoryError.storeUnavailable("other writers of this session came first \(Self.staleLimit) times")
+        throw MemoryError.storeUnavailable(
+            "other writers of this session came first \(Self.staleLimit) times")
     }
 
     /// Takes a stored turn into L1 and returns the view with it.

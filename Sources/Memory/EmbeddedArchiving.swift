@@ -76,7 +76,8 @@ extension EmbeddedCheckpoints {
                         parked = ? WHERE batch_id = ? AND claim_token = ?
                     """
             ).execute(arguments: [
-                failure.attempts, failure.nextAttempt ?? 0, failure.reason.storable, failure.nextAttempt == nil,
+                failure.attempts, failure.nextAttempt ?? 0, failure.reason.storable,
+                failure.nextAttempt == nil,
                 claim.plan.batchID, claim.token,
             ])
         }
@@ -115,8 +116,10 @@ extension EmbeddedCheckpoints {
                     createdAt: checkpoint.createdAt)
                 session.checkpoint.plannedThrough = checkpoint.turnCount
                 try Self.insert(db, plan, session: session)
-                try db.cachedStatement(sql: "UPDATE session SET planned_through = ?, due_at = NULL WHERE id = ?")
-                    .execute(arguments: [checkpoint.turnCount, session.id])
+                try db.cachedStatement(
+                    sql: "UPDATE session SET planned_through = ?, due_at = NULL WHERE id = ?"
+                )
+                .execute(arguments: [checkpoint.turnCount, session.id])
             }
             return due.count
         }

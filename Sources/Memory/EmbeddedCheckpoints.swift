@@ -82,7 +82,9 @@ extension EmbeddedCheckpoints {
         StoredTurn(sequence: TurnKey.sequence(row[0]), turn: try TurnCoding.decode(row[1]))
     }
 
-    private static func commit(_ db: Database, _ request: CommitRequest, payload: String) throws -> CommitAnswer {
+    private static func commit(_ db: Database, _ request: CommitRequest, payload: String) throws
+        -> CommitAnswer
+    {
         let found = try SessionRecord.find(db, request.scope)
         let stored = found?.checkpoint ?? Checkpoint()
         let existing = try found.flatMap { try place(db, session: $0.id, of: request.turn.id) }
@@ -167,7 +169,9 @@ extension EmbeddedCheckpoints {
         var through = min(session.checkpoint.turnCount - limit, session.checkpoint.archivedThrough)
         guard through > 0 else { return }
         let planned = try db.cachedStatement(sql: "SELECT MIN(first) FROM plan WHERE session = ?")
-        if let first = try Int.fetchOne(planned, arguments: [session.id]) { through = min(through, first - 1) }
+        if let first = try Int.fetchOne(planned, arguments: [session.id]) {
+            through = min(through, first - 1)
+        }
         try db.cachedStatement(sql: "DELETE FROM turn WHERE id > ? AND id <= ?")
             .execute(arguments: [
                 TurnKey.make(session: session.id, sequence: 0),

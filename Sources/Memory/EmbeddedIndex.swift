@@ -33,7 +33,8 @@ public struct EmbeddedIndex: MemoryIndex {
                 session: scope.recallsAcrossSessions ? nil : scope.session.blob)
             let similar = try query.vector.map { try search.similar(to: $0, limit: query.limit) } ?? [:]
             let (relevant, statistics) = try search.relevant(to: terms, limit: query.limit)
-            let hits = try search.rows(Set(similar.keys).union(relevant.keys), scope: scope).map { number, row in
+            let hits = try search.rows(Set(similar.keys).union(relevant.keys), scope: scope).map {
+                number, row in
                 IndexHit(row: row, similarity: similar[number], relevance: relevant[number])
             }
             return IndexAnswer(hits: hits, statistics: statistics)
@@ -54,7 +55,8 @@ public struct EmbeddedIndex: MemoryIndex {
                 sql: "SELECT id FROM memory_row WHERE principal = ? AND session = ? AND generation < ?")
             var found = Set(
                 try String.fetchAll(older, arguments: [principal.id, scope.session.blob, generation]))
-            let named = try db.cachedStatement(sql: "SELECT id FROM memory_row WHERE id = ? AND principal = ?")
+            let named = try db.cachedStatement(
+                sql: "SELECT id FROM memory_row WHERE id = ? AND principal = ?")
             for row in rows {
                 if let id = try String.fetchOne(named, arguments: [row, principal.id]) { found.insert(id) }
             }
@@ -101,7 +103,8 @@ private struct PreparedRow {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
-            row.id, principal, row.scope.session.blob, row.scope.sessionID.storable, row.generation, row.agent.storable,
+            row.id, principal, row.scope.session.blob, row.scope.sessionID.storable, row.generation,
+            row.agent.storable,
             row.firstTurn, row.lastTurn, row.time, length, row.summary.storable, entities, row.text.storable,
             counts.keys.joined(separator: " "),
         ])
@@ -182,7 +185,9 @@ private struct OwnedSearch {
             sql: """
                 SELECT COUNT(*), TOTAL(length) FROM memory_row WHERE principal = ?1 AND (?2 IS NULL OR session = ?2)
                 """)
-        guard let total = try Row.fetchOne(totals, arguments: [principal, session]) else { return ([:], .init()) }
+        guard let total = try Row.fetchOne(totals, arguments: [principal, session]) else {
+            return ([:], .init())
+        }
         let documents: Int = total[0]
         let averageLength = (total[1] as Double) / Double(max(documents, 1))
         let postings = try db.cachedStatement(
@@ -253,7 +258,8 @@ enum VectorMath {
                 }
                 var sum = sums.sum()
                 while index < count {
-                    sum += query.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
+                    sum +=
+                        query.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
                         * bytes.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
                     index += 1
                 }

@@ -110,7 +110,8 @@ final class EmbeddedDatabase: Sendable {
         try await pool.read(body)
     }
 
-    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value
+    {
         try await writer.write(body)
     }
 
@@ -123,7 +124,8 @@ final class EmbeddedDatabase: Sendable {
                 path: path,
                 problem: "its memories belong to the embedding model \(bound.model) with \(bound.dimension) "
                     + "dimensions, and the configuration names \(embedding.model) with \(embedding.dimension)",
-                mend: "Name that model again, run `agentpool reindex` to rebuild the vectors, or use another directory"
+                mend:
+                    "Name that model again, run `agentpool reindex` to rebuild the vectors, or use another directory"
             )
         } catch let error as StoreOpenError {
             throw error

@@ -12,7 +12,8 @@ extension SessionMemory {
             }
         } catch {
             if Task.isCancelled { throw .cancelled }
-            throw .storeUnavailable("\(error is DeadlineExceeded ? "forgetting was not confirmed in time" : "\(error)")")
+            throw .storeUnavailable(
+                "\(error is DeadlineExceeded ? "forgetting was not confirmed in time" : "\(error)")")
         }
         state.withLock { state in
             state.pool.discard(scope.session)

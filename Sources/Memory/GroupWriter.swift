@@ -37,7 +37,8 @@ final class GroupWriter: Sendable {
     }
 
     /// Returns once `body`'s changes are on the disk. A cancelled write throws at once and may take effect all the same.
-    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value
+    {
         let answer = Answer<Value>()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in

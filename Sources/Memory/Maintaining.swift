@@ -73,6 +73,7 @@ extension SessionMemory {
     private func step<Value: Sendable>(
         _ operation: @escaping @Sendable (any CheckpointStore) async throws -> Value
     ) async throws -> Value {
-        try await withDeadline(configuration.loadDeadline) { [checkpoints] in try await operation(checkpoints) }
+        try await withDeadline(configuration.loadDeadline) { [checkpoints] in try await operation(checkpoints)
+        }
     }
 }

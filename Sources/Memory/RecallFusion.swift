@@ -20,24 +20,17 @@ struct RecallFusion {
         let rows = hits.filter { similar($0) || ($0.relevance ?? 0) > floor }
         let fragments = fragments.filter { $0.relevance > floor }
 
-        var wordRanks = rows.enumerated().compactMap { index, hit in
-            hit.relevance.map { (Source.row(index), $0) }
+        var byWords: [(Source, Double)] = rows.enumerated().compactMap { index, hit in
+            hit.relevance.flatMap { $0 > floor ? (.row(index), $0) : nil }
         }
-        wordRanks += fragments.enumerated().map { (Source.fragment($0), $1.relevance) }
-        wordRanks.sort { $0.1 > $1.1 }
-        let vectorRanks = rows.indices.filter { rows[$0].similarity != nil }
-            .sorted { (rows[$0].similarity ?? 0) > (rows[$1].similarity ?? 0) }
-
-        var scores: [Source: Double] = [:]
-        let weight = byVector ? 0.5 : 1.0
-        for (rank, entry) in wordRanks.enumerated() {
-            let share = Self.reciprocal(rank) * weight
-            scores[entry.0] = if case .fragment = entry.0 { byVector ? share * 2 : share } else { share }
-        }
+        byWords += fragments.enumerated().map { (.fragment($0), $1.relevance) }
+        var scores = Self.shares(byWords).mapValues { byVector ? $0 / 2 : $0 }
         if byVector {
-            for (rank, index) in vectorRanks.enumerated() {
-                scores[.row(index), default: 0] += Self.reciprocal(rank) * weight
+            for index in fragments.indices { scores[.fragment(index), default: 0] *= 2 }
+            let bySimilarity = rows.enumerated().compactMap { index, hit in
+                hit.similarity.map { (Source.row(index), $0) }
             }
+            for (source, share) in Self.shares(bySimilarity) { scores[source, default: 0] += share / 2 }
         }
         let time = { (source: Source) in
             switch source {
@@ -59,7 +52,17 @@ struct RecallFusion {
         case fragment(Int)
     }
 
-    private static func reciprocal(_ rank: Int) -> Double { (damping + 1) / (damping + 1 + Double(rank)) }
+    /// What each one's rank is worth: 1 for the first. Equals share a rank, or their order by chance would count.
+    private static func shares(_ ranking: [(source: Source, value: Double)]) -> [Source: Double] {
+        var shares: [Source: Double] = [:]
+        var (rank, previous) = (0, Double.infinity)
+        for (place, entry) in ranking.sorted(by: { $0.value > $1.value }).enumerated() {
+            if previous - entry.value > 1e-6 { rank = place }
+            previous = entry.value
+            shares[entry.source] = (damping + 1) / (damping + 1 + Double(rank))
+        }
+        return shares
+    }
 }
 
 extension MemoryRow {

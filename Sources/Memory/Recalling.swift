@@ -130,6 +130,8 @@ extension SessionMemory {
         guard !Task.isCancelled else { return }
         logger.debug(
             "recall goes on without a stage",
-            metadata: ["stage": "\(stage.rawValue)", "error": "\(error is DeadlineExceeded ? "late" : "\(error)")"])
+            metadata: [
+                "stage": "\(stage.rawValue)", "error": "\(error is DeadlineExceeded ? "late" : "\(error)")",
+            ])
     }
 }

@@ -47,7 +47,8 @@ struct SessionPool<Content, Waiter> {
     }
 
     let limits: Limits
-    private var slots: [Slot?] = []
+    /// Those named in `vacant` are empty.
+    private var slots: [Slot] = []
     private var vacant: [Int32] = []
     private var places: [Digest128: Int32] = [:]
     private var newest = Slot.none
@@ -165,17 +166,8 @@ struct SessionPool<Content, Waiter> {
 /// The least-recently-used order: a list threaded through the slots.
 extension SessionPool {
     private subscript(_ place: Int32) -> Slot {
-        get {
-            guard let slot = slots[Int(place)] else {
-                preconditionFailure("places and links name occupied slots only")
-            }
-            return slot
-        }
-        _modify {
-            // Optional chaining can't yield a non-optional place; the getter has the reason for the precondition.
-            precondition(slots[Int(place)] != nil, "places and links name occupied slots only")
-            yield &slots[Int(place)]!  // swift-format-ignore: NeverForceUnwrap
-        }
+        get { slots[Int(place)] }
+        _modify { yield &slots[Int(place)] }
     }
 
     private mutating func insert(_ key: Digest128, now: Int64) {
@@ -197,7 +189,7 @@ extension SessionPool {
         unlink(place)
         bytes -= self[place].bytes + Self.slotBytes
         places[self[place].key] = nil
-        slots[Int(place)] = nil
+        self[place].content = nil
         vacant.append(place)
     }
 

@@ -145,6 +145,8 @@ extension UInt8 {
 
 extension ArraySlice<UInt8> {
     fileprivate func ends(_ suffix: StaticString) -> Bool {
-        suffix.withUTF8Buffer { suffix in count >= suffix.count && self.suffix(suffix.count).elementsEqual(suffix) }
+        suffix.withUTF8Buffer { suffix in
+            count >= suffix.count && self.suffix(suffix.count).elementsEqual(suffix)
+        }
     }
 }

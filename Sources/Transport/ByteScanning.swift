@@ -12,7 +12,9 @@ extension Span<UInt8> {
     func first(_ byte: UInt8, from position: Int) -> Int? {
         withUnsafeBufferPointer { buffer in
             guard let base = buffer.baseAddress, position < buffer.count else { return nil }
-            guard let found = memchr(base + position, Int32(byte), buffer.count - position) else { return nil }
+            guard let found = memchr(base + position, Int32(byte), buffer.count - position) else {
+                return nil
+            }
             return UnsafeRawPointer(found) - UnsafeRawPointer(base)
         }
     }

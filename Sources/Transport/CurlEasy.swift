@@ -9,7 +9,7 @@ struct CurlEasy: ~Copyable {
 
     /// libcurl before 8.0 sends a second connection preface on a connection that began by prior knowledge and
     /// breaks it (curl commit cbe9d82c22), so there each such request needs a connection of its own.
-    private static let reusesPriorKnowledge = curl_version_info(CURLVERSION_FIRST).pointee.version_num >= 0x08_00_00
+    static let reusesPriorKnowledge = curl_version_info(CURLVERSION_FIRST).pointee.version_num >= 0x08_00_00
 
     let handle: UnsafeMutableRawPointer
     private var headers: UnsafeMutablePointer<curl_slist>?
@@ -34,7 +34,9 @@ struct CurlEasy: ~Copyable {
     }
 
     /// Hands every piece of the response to these callbacks, with `receiver` as their last argument.
-    func setReceiver(_ receiver: UnsafeMutableRawPointer, header: curl_write_callback, body: curl_write_callback) {
+    func setReceiver(
+        _ receiver: UnsafeMutableRawPointer, header: curl_write_callback, body: curl_write_callback
+    ) {
         ccurl_set_callback(handle, CURLOPT_HEADERFUNCTION, header)
         ccurl_set_pointer(handle, CURLOPT_HEADERDATA, receiver)
         ccurl_set_callback(handle, CURLOPT_WRITEFUNCTION, body)
@@ -54,7 +56,8 @@ struct CurlEasy: ~Copyable {
         set(CURLOPT_BUFFERSIZE, Self.receiveBuffer)
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         set(
-            CURLOPT_CONNECTTIMEOUT_MS, (request.connectTimeout ?? configuration.connectTimeout).curlMilliseconds)
+            CURLOPT_CONNECTTIMEOUT_MS,
+            (request.connectTimeout ?? configuration.connectTimeout).curlMilliseconds)
         switch (request.version, target.isSecure) {
         case (.http1, _):
             set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
@@ -87,7 +90,8 @@ struct CurlEasy: ~Copyable {
             // Copies: an array's address is good for the length of a call only. A small body leaves in one
             // write with the head.
             body.withUnsafeBytes { bytes in
-                _ = ccurl_set_pointer(handle, CURLOPT_COPYPOSTFIELDS, bytes.baseAddress ?? UnsafeRawPointer(handle))
+                _ = ccurl_set_pointer(
+                    handle, CURLOPT_COPYPOSTFIELDS, bytes.baseAddress ?? UnsafeRawPointer(handle))
             }
         }
         set(CURLOPT_CUSTOMREQUEST, request.method)

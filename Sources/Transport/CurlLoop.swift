@@ -106,8 +106,9 @@ final class CurlLoop {
         guard !isStopping else { return exchange.end(.shutdown(exchange.target)) }
         // Cancelled before it got here.
         guard !exchange.isEnded else { return }
-        guard let multi = multi(for: request.version == .http2 ? target.origin : nil),
-            let transfer = Transfer(exchange, request, at: target, in: multi, on: self, now: now), multi.add(transfer)
+        guard let multi = multi(for: target, request.version),
+            let transfer = Transfer(exchange, request, at: target, in: multi, on: self, now: now),
+            multi.add(transfer)
         else {
             return exchange.end(TransportError(.overloaded, "no memory for a request to \(exchange.target)"))
         }
@@ -115,12 +116,15 @@ final class CurlLoop {
         nextSweep = min(nextSweep, transfer.deadlines.earliest)
     }
 
-    private func multi(for origin: String?) -> CurlMulti? {
+    private func multi(for target: RequestTarget, _ version: HTTPVersion) -> CurlMulti? {
+        let origin = version == .http2 ? target.origin : nil
         if let multi = multis[origin] { return multi }
         if multis.count > Self.keptOrigins {
             for multi in Array(multis.values) where multi.transferCount == 0 { drop(multi) }
         }
-        let multi = CurlMulti(for: origin, configuration, on: self)
+        let multi = CurlMulti(
+            for: origin, limits: ConnectionLimits(for: target, version, configuration), configuration,
+            on: self)
         multis[origin] = multi
         return multi
     }

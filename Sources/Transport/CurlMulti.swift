@@ -18,13 +18,20 @@ final class CurlMulti {
     /// When libcurl wants to be called for its own timeouts.
     private var timer: Int64?
     private(set) var transferCount = 0
+    private let connectionLimits: ConnectionLimits
+    private var connectionLimit: Int
 
     private unowned let loop: CurlLoop
 
     /// Nil where memory has run out.
-    init?(for origin: String?, _ configuration: HTTPClient.Configuration, on loop: CurlLoop) {
+    init?(
+        for origin: String?, limits: ConnectionLimits, _ configuration: HTTPClient.Configuration,
+        on loop: CurlLoop
+    ) {
         guard let handle = curl_multi_init() else { return nil }
         self.origin = origin
+        connectionLimits = limits
+        connectionLimit = limits.atFirst
         self.handle = handle
         self.loop = loop
         let selfPointer = Unmanaged.passUnretained(self).toOpaque()
@@ -40,7 +47,7 @@ final class CurlMulti {
         }
         ccurl_multi_set_long(handle, CURLMOPT_PIPELINING, Int(CURLPIPE_MULTIPLEX))
         ccurl_multi_set_long(handle, CURLMOPT_MAX_CONCURRENT_STREAMS, configuration.maxStreamsPerConnection)
-        ccurl_multi_set_long(handle, CURLMOPT_MAX_HOST_CONNECTIONS, configuration.maxConnectionsPerHost)
+        ccurl_multi_set_long(handle, CURLMOPT_MAX_HOST_CONNECTIONS, connectionLimit)
         ccurl_multi_set_long(handle, CURLMOPT_MAX_TOTAL_CONNECTIONS, configuration.maxTotalConnections)
         ccurl_multi_set_long(handle, CURLMOPT_MAXCONNECTS, configuration.maxTotalConnections)
     }
@@ -69,6 +76,14 @@ final class CurlMulti {
         guard curl_multi_add_handle(handle, transfer.easy.handle) == CURLM_OK else { return false }
         transferCount += 1
         return true
+    }
+
+    /// A response head arrived over this version. Not to be called from within libcurl's callbacks.
+    func sawResponse(multiplexed: Bool) {
+        let limit = multiplexed ? connectionLimits.multiplexed : connectionLimits.exclusive
+        guard limit > connectionLimit else { return }
+        connectionLimit = limit
+        ccurl_multi_set_long(handle, CURLMOPT_MAX_HOST_CONNECTIONS, limit)
     }
 
     func remove(_ transfer: Transfer) {
@@ -135,7 +150,8 @@ final class CurlMulti {
             loop.forget(socket)
         } else {
             let wanted =
-                (what & CURL_POLL_IN != 0 ? EPOLLIN.rawValue : 0) | (what & CURL_POLL_OUT != 0 ? EPOLLOUT.rawValue : 0)
+                (what & CURL_POLL_IN != 0 ? EPOLLIN.rawValue : 0)
+                | (what & CURL_POLL_OUT != 0 ? EPOLLOUT.rawValue : 0)
             sockets[socket] = wanted
             watch(socket, wanted)
         }
@@ -143,5 +159,26 @@ final class CurlMulti {
 
     private func setTimer(_ milliseconds: Int) {
         timer = milliseconds < 0 ? nil : loop.now.addingClamped(Int64(milliseconds) * 1_000_000)
+    }
+}
+
+/// How many connections a host may have.
+///
+/// Until a server's settings have arrived libcurl takes it for one that allows 100 streams, and opens a connection for
+/// each request above that. So there is one connection until a response shows what the server speaks.
+struct ConnectionLimits {
+    let atFirst: Int
+    let multiplexed: Int
+    let exclusive: Int
+
+    init(for target: RequestTarget, _ version: HTTPVersion, _ configuration: HTTPClient.Configuration) {
+        exclusive = configuration.maxConnectionsPerHost
+        if version == .http2, target.isSecure || CurlEasy.reusesPriorKnowledge {
+            atFirst = 1
+            multiplexed = configuration.maxHTTP2ConnectionsPerHost
+        } else {
+            atFirst = exclusive
+            multiplexed = exclusive
+        }
     }
 }

@@ -14,7 +14,10 @@ final class CurlThread: Sendable {
     /// libcurl is made ready once a process, and never undone: other libraries may use it too.
     private static let isLibraryReady = curl_global_init(Int(CURL_GLOBAL_ALL)) == CURLE_OK
 
-    init(mailbox: Mailbox, configuration: HTTPClient.Configuration, statistics: ClientStatistics, logger: Logger) {
+    init(
+        mailbox: Mailbox, configuration: HTTPClient.Configuration, statistics: ClientStatistics,
+        logger: Logger
+    ) {
         self.mailbox = mailbox
         self.configuration = configuration
         self.statistics = statistics

@@ -1,7 +1,5 @@
 // One request and its response, shared by the caller's task, which waits and reads, and the curl thread.
 
-import Synchronization
-
 /// The shell around ``ExchangeState``: takes its lock, and does what it decides after letting go of it.
 final class Exchange: Sendable {
     typealias HeadWaiter = UnsafeContinuation<Result<ResponseHeadParser.Head, TransportError>, Never>
@@ -11,15 +9,15 @@ final class Exchange: Sendable {
     /// Host and port, the only part of the request that errors and logs name.
     let target: String
     private let mailbox: Mailbox
-    private let state: Mutex<State>
+    private let state: Guarded<State>
     /// Given back when the exchange ends, for the caller may keep the response for longer.
-    private let slot: Mutex<RequestSlot?>
+    private let slot: Guarded<RequestSlot?>
 
-    init(target: String, mailbox: Mailbox, bufferLimit: Int, slot: consuming RequestSlot) {
+    init(target: String, mailbox: Mailbox, bufferLimit: Int, slot: consuming sending RequestSlot) {
         self.target = target
         self.mailbox = mailbox
-        self.slot = Mutex(slot)
-        state = Mutex(State(body: BodyBuffer(highMark: bufferLimit / 2)))
+        self.slot = Guarded(slot)
+        state = Guarded(State(body: BodyBuffer(highMark: bufferLimit / 2)))
     }
 
     // MARK: The caller's side

@@ -18,6 +18,7 @@ public final class HTTPClient: Sendable {
         public var slowReaderTimeout: Duration = .seconds(5)
         /// Requests over this number wait for a connection.
         public var maxConnectionsPerHost = 256
+        public var maxHTTP2ConnectionsPerHost = 4
         /// HTTP/1.1 connections to all hosts; HTTP/2 connections are counted for each origin.
         public var maxTotalConnections = 1024
         /// HTTP/2 streams on one connection; a server may allow fewer.
@@ -47,10 +48,12 @@ public final class HTTPClient: Sendable {
     private let counters: ClientStatistics
 
     public init(configuration: Configuration = .init(), logger: Logger) {
-        precondition(configuration.bufferLimit >= 128 * 1024, "libcurl's own buffers need 64 KiB of the limit")
+        precondition(
+            configuration.bufferLimit >= 128 * 1024, "libcurl's own buffers need 64 KiB of the limit")
         self.configuration = configuration
         counters = ClientStatistics(maxRequests: configuration.maxRequests)
-        CurlThread(mailbox: mailbox, configuration: configuration, statistics: counters, logger: logger).start()
+        CurlThread(mailbox: mailbox, configuration: configuration, statistics: counters, logger: logger)
+            .start()
     }
 
     deinit {
@@ -64,7 +67,8 @@ public final class HTTPClient: Sendable {
         let target = try RequestTarget(request)
         guard let slot = RequestSlot(counters) else {
             throw TransportError(
-                .overloaded, "\(configuration.maxRequests) requests are running; none can be made to \(target.name)")
+                .overloaded,
+                "\(configuration.maxRequests) requests are running; none can be made to \(target.name)")
         }
         let exchange = Exchange(
             target: target.name, mailbox: mailbox, bufferLimit: configuration.bufferLimit, slot: slot)

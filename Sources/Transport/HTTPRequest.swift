@@ -13,7 +13,8 @@ public struct HTTPRequest: Sendable {
     public var totalTimeout: Duration?
 
     public init(
-        method: String = "GET", url: String, headers: [(name: String, value: String)] = [], body: [UInt8]? = nil,
+        method: String = "GET", url: String, headers: [(name: String, value: String)] = [],
+        body: [UInt8]? = nil,
         version: HTTPVersion = .http1, connectTimeout: Duration? = nil, idleTimeout: Duration? = nil,
         totalTimeout: Duration? = nil
     ) {

@@ -45,7 +45,9 @@ public struct HTTPHeaders: Sendable, Equatable, RandomAccessCollection {
 extension HTTPHeaders.Field {
     fileprivate func isNamed(_ other: String) -> Bool {
         name.utf8.count == other.utf8.count
-            && zip(name.utf8, other.utf8).allSatisfy { $0 == $1 || ($0 ^ $1 == 0x20 && ($0 | 0x20).isASCIILetter) }
+            && zip(name.utf8, other.utf8).allSatisfy {
+                $0 == $1 || ($0 ^ $1 == 0x20 && ($0 | 0x20).isASCIILetter)
+            }
     }
 }
 

@@ -2,7 +2,6 @@
 
 import CCurl
 import Glibc
-import Synchronization
 
 /// What other threads ask of the curl thread.
 enum Command: Sendable {
@@ -23,7 +22,7 @@ final class Mailbox: Sendable {
         var closeWaiters: [UnsafeContinuation<Void, Never>] = []
     }
 
-    private let state = Mutex(State())
+    private let state = Guarded(State())
     /// Readable while commands wait; -1 where the system had no descriptor left.
     let wakeDescriptor: Int32
 

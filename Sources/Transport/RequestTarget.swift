@@ -20,8 +20,10 @@ struct RequestTarget: Sendable, Equatable {
             guard name.isToken else {
                 throw TransportError(.invalidRequest, "a request header's name is not a word of HTTP")
             }
-            guard !value.utf8.contains(where: { $0 == 0 || $0 == Byte.lineFeed || $0 == Byte.carriageReturn }) else {
-                throw TransportError(.invalidRequest, "the request header \(name) has a line break or NUL in it")
+            guard !value.utf8.contains(where: { $0 == 0 || $0 == Byte.lineFeed || $0 == Byte.carriageReturn })
+            else {
+                throw TransportError(
+                    .invalidRequest, "the request header \(name) has a line break or NUL in it")
             }
             guard !["content-length", "transfer-encoding", "host"].contains(name.lowercased()) else {
                 throw TransportError(.invalidRequest, "the request header \(name) is for the client to write")

@@ -35,7 +35,9 @@ struct ResponseHeadParser {
         if text.isEmpty { return blankLine() }
         if text.starts(with: "HTTP/".utf8) { return statusLine(text) }
         // A line that starts with white space continues the one before (obsolete folding, RFC 9112 section 5.2).
-        guard let first = line.first, first != UInt8(ascii: " "), first != UInt8(ascii: "\t") else { return .more }
+        guard let first = line.first, first != UInt8(ascii: " "), first != UInt8(ascii: "\t") else {
+            return .more
+        }
         guard let colon = text.firstIndex(of: UInt8(ascii: ":")) else { return .malformed }
         headers.append(
             HTTPHeaders.Field(

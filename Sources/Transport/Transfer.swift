@@ -38,10 +38,12 @@ final class Transfer {
         self.easy.setReceiver(
             Unmanaged.passUnretained(self).toOpaque(),
             header: { bytes, size, count, receiver in
-                Transfer.from(receiver)?.takeHeader(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
+                Transfer.from(receiver)?.takeHeader(UnsafeRawBufferPointer(start: bytes, count: size * count))
+                    ?? 0
             },
             body: { bytes, size, count, receiver in
-                let chunk = UnsafeRawBufferPointer(start: bytes, count: size * count).bindMemory(to: UInt8.self)
+                let chunk = UnsafeRawBufferPointer(start: bytes, count: size * count).bindMemory(
+                    to: UInt8.self)
                 return Transfer.from(receiver)?.takeBody(chunk.span) ?? 0
             })
     }
@@ -55,6 +57,7 @@ final class Transfer {
     func flush() {
         if let head {
             self.head = nil
+            multi.sawResponse(multiplexed: head.isMultiplexed)
             exchange.deliver(head)
         }
         exchange.flush()
@@ -101,7 +104,8 @@ final class Transfer {
         if let failure { return failure }
         if code == CURLE_OK { return nil }
         return TransportError(
-            code, target: exchange.target, systemError: Int32(truncatingIfNeeded: easy.long(CURLINFO_OS_ERRNO)),
+            code, target: exchange.target,
+            systemError: Int32(truncatingIfNeeded: easy.long(CURLINFO_OS_ERRNO)),
             verifyResult: easy.long(CURLINFO_SSL_VERIFYRESULT))
     }
 }

@@ -11,7 +11,8 @@ extension TransportError {
     static func expired(_ deadline: TransferDeadlines.Expired, target: String) -> TransportError {
         switch deadline {
         case .idle: TransportError(.timeout(.idle), "\(target) sent nothing for longer than the idle timeout")
-        case .total: TransportError(.timeout(.total), "the response of \(target) took longer than it may in total")
+        case .total:
+            TransportError(.timeout(.total), "the response of \(target) took longer than it may in total")
         case .slowReader: .slowReader(target: target)
         }
     }
@@ -42,7 +43,8 @@ extension TransportError {
         case CURLE_PEER_FAILED_VERIFICATION:
             self.init(.tls, "\(target) is not trusted: \(Self.certificateFault(verifyResult) ?? reason)")
         case CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CIPHER, CURLE_SSL_CACERT_BADFILE,
-            CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_ENGINE_INITFAILED, CURLE_USE_SSL_FAILED:
+            CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_ENGINE_INITFAILED,
+            CURLE_USE_SSL_FAILED:
             self.init(.tls, "no TLS connection to \(target): \(reason)")
         case CURLE_URL_MALFORMAT, CURLE_BAD_FUNCTION_ARGUMENT:
             self.init(.invalidRequest, "the request to \(target) can't be sent: \(reason)")

@@ -133,41 +133,42 @@ def upstream_failures(checks: Checks, sdk: openai.OpenAI) -> None:
         )
 
 
-def overload(checks: Checks, url: str, model: ModelServer, gate: threading.Event) -> None:
+def overload(checks: Checks, worker: Worker, gate: threading.Event) -> None:
     """One place and one to wait: the third request is refused at once."""
-    held = [
-        threading.Thread(
-            target=lambda i=i: client_of(url).chat.completions.create(
-                model="assistant", messages=says(f"hold {i}"), extra_headers=session(f"hold-{i}")
-            )
+    url = worker.url + "/v1"
+    replies: list[str | None] = []
+
+    def hold(number: int) -> None:
+        answer = client_of(url).chat.completions.create(
+            model="assistant", messages=says(f"hold {number}"), extra_headers=session(f"hold-{number}")
         )
-        for i in range(2)
-    ]
-    for number, thread in enumerate(held):
+        replies.append(answer.choices[0].message.content)
+
+    held = [threading.Thread(target=hold, args=(number,)) for number in range(2)]
+    for thread in held:
         thread.start()
-        if number == 0:
-            eventually(lambda: any("hold" in ask.said for ask in model.of_kind("chat")), 5)
-    sdk = client_of(url)
-    refusals: list[openai.APIStatusError] = []
+    admin = Client(worker.admin_port)
 
-    def refused() -> bool:
-        try:
-            sdk.with_options(timeout=1).chat.completions.create(model="assistant", messages=says("one more"))
-        except openai.APITimeoutError:
-            return False
-        except (openai.RateLimitError, openai.InternalServerError) as error:
-            refusals.append(error)
-        return bool(refusals)
+    def full() -> bool:
+        load = admin.ask("GET", "/load").json
+        return (load["runningTurns"], load["pendingRequests"]) == (1, 1)
 
-    checks.holds("beyond the queue a turn is refused", eventually(refused, 10))
-    error = refusals[0]
-    wait = error.response.headers.get("retry-after")
-    checks.holds("with 429 or 503", error.status_code in (429, 503), f"{error.status_code}: {error.message}")
-    checks.holds("and Retry-After", wait is not None and int(wait) >= 1, wait)
+    checks.holds("/load tells of a turn that runs and one that waits", eventually(full, 10))
+    try:
+        client_of(url).chat.completions.create(model="assistant", messages=says("one more"))
+        checks.holds("beyond the queue a turn is refused", False)
+    except openai.APIStatusError as error:
+        refused = isinstance(error, openai.RateLimitError | openai.InternalServerError)
+        seen = f"{error.status_code}: {error.message}"
+        checks.holds("beyond the queue a turn is refused with 429 or 503", refused, seen)
+        wait = error.response.headers.get("retry-after")
+        checks.holds("and Retry-After", wait is not None and int(wait) >= 1, wait)
     gate.set()
     for thread in held:
         thread.join(20)
-    checks.holds("those that waited were served", not any(thread.is_alive() for thread in held))
+    checks.equal(
+        "those that waited are served", sorted(map(str, replies)), [f"You said: hold {n}" for n in range(2)]
+    )
 
 
 def retries_double_nothing(checks: Checks, worker: Worker, model: ModelServer) -> None:
@@ -270,7 +271,7 @@ def program(checks: Checks) -> None:
         upstream_failures(checks, sdk)
         retries_double_nothing(checks, worker, model)
     with Worker(manifest(model, {"keys": KEYS}, auth=AUTH, concurrency=narrow)) as worker:
-        overload(checks, worker.url + "/v1", model, gate)
+        overload(checks, worker, gate)
     model.close()
 
 

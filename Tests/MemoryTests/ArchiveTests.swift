@@ -6,7 +6,8 @@ import Testing
 @Suite struct ArchiveTests {
     private let scope = Scope.of("ann", "s")
 
-    @Test("25 turns at 10 rounds make exactly two memories, and a fact of the 23rd turn is found all the same")
+    @Test(
+        "25 turns at 10 rounds make exactly two memories, and a fact of the 23rd turn is found all the same")
     func twoMemories() async throws {
         let test = try TestMemory()
         for number in 1...25 {
@@ -68,7 +69,9 @@ import Testing
         loaded.end()
     }
 
-    @Test("The summariser is given the turns in order and the summary of what came before") func request() async throws {
+    @Test("The summariser is given the turns in order and the summary of what came before") func request()
+        async throws
+    {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         let seen = Mutex<[SummaryRequest]>([])
         for number in 1...4 {
@@ -98,16 +101,19 @@ import Testing
         #expect(try await test.memory.describe(scope)?.archivedThrough == 5)
     }
 
-    @Test("A batch whose text does not fit a row is split, so that all its words are found") func splitByText() async throws {
+    @Test("A batch whose text does not fit a row is split, so that all its words are found")
+    func splitByText() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 4 })
         let filler = String(repeating: "lorem ipsum ", count: 2500)
         for number in 1...4 { try await test.turn(scope, filler + "needle\(number)") }
         #expect(try await test.rows(scope).count > 1)
-        let found = try await test.store.index.search(scope, IndexQuery(vector: nil, text: "needle4", limit: 5))
+        let found = try await test.store.index.search(
+            scope, IndexQuery(vector: nil, text: "needle4", limit: 5))
         #expect(found.hits.count == 1 && found.hits.first?.row.text.contains("needle4") == true)
     }
 
-    @Test("What the model may manage later is tried again, later each time, and then archived once") func transient() async throws {
+    @Test("What the model may manage later is tried again, later each time, and then archived once")
+    func transient() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         let calls = Counter()
         let failing: Summarizer = { _ in
@@ -144,12 +150,15 @@ import Testing
         #expect(try await test.memory.describe(scope) != nil, "a session with a parked batch does not expire")
     }
 
-    @Test("A claim that its holder let go is taken over when it has expired, and not before") func takeover() async throws {
+    @Test("A claim that its holder let go is taken over when it has expired, and not before") func takeover()
+        async throws
+    {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         try await test.turn(scope, "t1")
         let plan = try #require(try await test.turn(scope, "t2", archive: false).plan)
         let time = test.clock.now
-        let answer = try await test.store.checkpoints.claim(plan, token: "gone", until: time + 60_000, now: time)
+        let answer = try await test.store.checkpoints.claim(
+            plan, token: "gone", until: time + 60_000, now: time)
         guard case .granted = answer else {
             Issue.record("the claim was not granted")
             return
@@ -193,11 +202,14 @@ import Testing
             return try await TestModel.summarize(request)
         }
         await test.maintainUntilDone()
-        let found = try await test.store.index.search(scope, IndexQuery(vector: nil, text: "whole half", limit: 5))
+        let found = try await test.store.index.search(
+            scope, IndexQuery(vector: nil, text: "whole half", limit: 5))
         #expect(found.hits.map(\.row.summary) == ["t1; whole"])
     }
 
-    @Test("While L3 is away no model is asked, and afterwards everything is archived in order") func outage() async throws {
+    @Test("While L3 is away no model is asked, and afterwards everything is archived in order") func outage()
+        async throws
+    {
         let outage = Switch()
         outage.turn(on: true)
         struct Away: Error {}
@@ -223,7 +235,8 @@ import Testing
         #expect(try await test.memory.describe(scope)?.rollingSummary == "t1; t2\n\nt3; t4\n\nt5; t6")
     }
 
-    @Test("A session that begins anew after its keys expired does not overwrite its old memories") func rebirth() async throws {
+    @Test("A session that begins anew after its keys expired does not overwrite its old memories")
+    func rebirth() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         for number in 1...2 { try await test.turn(scope, "old \(number)") }
         test.clock.advance(.seconds(9 * 86400))

@@ -37,7 +37,9 @@ import Testing
         #expect(try await test.memory.history(scope, limit: 10).count == 1)
     }
 
-    @Test("A retry in another process, after a lost answer, doubles nothing") func retryElsewhere() async throws {
+    @Test("A retry in another process, after a lost answer, doubles nothing") func retryElsewhere()
+        async throws
+    {
         let test = try TestMemory()
         try await test.turn(scope, "one", id: "1")
         let after = try test.reopenedAfterKill()
@@ -84,7 +86,8 @@ import Testing
     }
 
     @Test(
-        "An unfinished turn is completed in its place by a later one of its id", arguments: [Turn.Ending.cancelled, .failed]
+        "An unfinished turn is completed in its place by a later one of its id",
+        arguments: [Turn.Ending.cancelled, .failed]
     ) func completed(ending: Turn.Ending) async throws {
         let test = try TestMemory()
         try await test.turn(scope, "half", id: "t", ending: ending)
@@ -105,7 +108,9 @@ import Testing
         #expect(try await test.turn(scope, "whole", id: "t").duplicate)
     }
 
-    @Test("A retry without an id is found by its body's digest, among recent turns only") func byDigest() async throws {
+    @Test("A retry without an id is found by its body's digest, among recent turns only") func byDigest()
+        async throws
+    {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         let held = try await test.memory.open(scope)
         defer { held.end() }
@@ -161,7 +166,9 @@ import Testing
     @Test("A warm session's turn asks L2 for nothing but the commit") func warmTurn() async throws {
         let mortality = Mortality(dyingAt: nil)
         let counting = CountingLoads()
-        let test = try TestMemory(checkpoints: { counting.over(MortalCheckpoints(base: $0, mortality: mortality)) })
+        let test = try TestMemory(checkpoints: {
+            counting.over(MortalCheckpoints(base: $0, mortality: mortality))
+        })
         for number in 1...5 { try await test.turn(scope, "\(number)") }
         #expect(counting.loads == 1)
     }
@@ -180,7 +187,8 @@ import Testing
         #expect(try await test.memory.history(scope, limit: 10).count == 1)
     }
 
-    @Test("History beyond its limit leaves oldest first, but nothing that is not archived") func historyLimit() async throws {
+    @Test("History beyond its limit leaves oldest first, but nothing that is not archived")
+    func historyLimit() async throws {
         let test = try TestMemory(
             configuration: .patient.with {
                 $0.bufferRounds = 5
@@ -238,7 +246,9 @@ import Testing
         await #expect(throws: MemoryError.closed) { try await test.memory.open(scope) }
     }
 
-    @Test("Sessions past the idle time leave L1 and come back from L2; active ones are counted by their last turn")
+    @Test(
+        "Sessions past the idle time leave L1 and come back from L2; active ones are counted by their last turn"
+    )
     func idle() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.idleTTL = .seconds(60) })
         try await test.turn(scope, "hello")
@@ -251,12 +261,15 @@ import Testing
         held.end()
     }
 
-    @Test("Many sessions over a small budget lose nothing and stay within it") func smallBudget() async throws {
+    @Test("Many sessions over a small budget lose nothing and stay within it") func smallBudget() async throws
+    {
         let test = try TestMemory(configuration: .patient.with { $0.maxSessionBytes = 20_000 })
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<50 {
                 group.addTask {
-                    for turn in 1...12 { try await test.turn(.of("u\(number)", "s"), "turn \(turn) of \(number)") }
+                    for turn in 1...12 {
+                        try await test.turn(.of("u\(number)", "s"), "turn \(turn) of \(number)")
+                    }
                 }
             }
             try await group.waitForAll()

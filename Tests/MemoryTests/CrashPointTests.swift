@@ -30,7 +30,9 @@ import Testing
         return 0
     }
 
-    @Test("Wherever archiving dies, no turn is lost, none is doubled, and the memories are those of an undisturbed run")
+    @Test(
+        "Wherever archiving dies, no turn is lost, none is doubled, and the memories are those of an undisturbed run"
+    )
     func archiving() async throws {
         let points = try await Self.atEveryPoint { test in
             for number in 1...7 { try await test.turn(Self.scope, "said \(number)", id: "\(number)") }
@@ -48,7 +50,8 @@ import Testing
         #expect(points > 20)
     }
 
-    @Test("Wherever archiving of a split batch dies, its rows are those of an undisturbed run") func splitting() async throws {
+    @Test("Wherever archiving of a split batch dies, its rows are those of an undisturbed run")
+    func splitting() async throws {
         let halving: Summarizer = { request in
             guard request.turns.count < 3 else { throw SummaryFailure.tooLarge }
             return try await TestModel.summarize(request)
@@ -70,7 +73,9 @@ import Testing
         }
     }
 
-    @Test("Wherever forgetting dies, it is finished by the next process, or had not begun") func forgetting() async throws {
+    @Test("Wherever forgetting dies, it is finished by the next process, or had not begun") func forgetting()
+        async throws
+    {
         let points = try await Self.atEveryPoint { test in
             for number in 1...4 { try await test.turn(Self.scope, "secret \(number)", id: "\(number)") }
             _ = try await test.memory.forget(Self.scope)
@@ -110,13 +115,15 @@ import Testing
             directory: directory.path, embedding: TestModel.embedder.space, logger: .quiet)
         let clock = TestClock()
         let early = SessionMemory(
-            checkpoints: EarlyAcknowledgingStore(store.checkpoints, delay: .seconds(3600)), index: store.index,
+            checkpoints: EarlyAcknowledgingStore(store.checkpoints, delay: .seconds(3600)),
+            index: store.index,
             embedder: TestModel.embedder, configuration: Self.configuration, logger: .quiet, now: clock.tick)
         let held = try await early.open(Self.scope)
         let outcome = try await held.commit(.said("acknowledged"))
         held.end()
         #expect(outcome.sequence == 1)
         #expect(try await store.checkpoints.turns(Self.scope, after: 0, limit: 10).isEmpty)
-        #expect(try await early.history(Self.scope, limit: 10).count == 1, "its own reads see what it answered")
+        #expect(
+            try await early.history(Self.scope, limit: 10).count == 1, "its own reads see what it answered")
     }
 }

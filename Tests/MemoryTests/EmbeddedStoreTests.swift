@@ -7,7 +7,9 @@ import Testing
 @Suite struct EmbeddedStoreTests {
     private let scope = Scope.of("ann", "s")
 
-    @Test("What was acknowledged is there after a kill, and the session goes on from it") func survivesKill() async throws {
+    @Test("What was acknowledged is there after a kill, and the session goes on from it") func survivesKill()
+        async throws
+    {
         let test = try TestMemory()
         for number in 1...13 { try await test.turn(scope, "turn \(number)") }
         let after = try test.reopenedAfterKill()
@@ -31,12 +33,17 @@ import Testing
     @Test("A commit waits for the disk: WAL with full synchronisation") func synchronous() async throws {
         let test = try TestMemory()
         let mode = try await test.store.write { db in
-            (try String.fetchOne(db, sql: "PRAGMA journal_mode"), try Int.fetchOne(db, sql: "PRAGMA synchronous"))
+            (
+                try String.fetchOne(db, sql: "PRAGMA journal_mode"),
+                try Int.fetchOne(db, sql: "PRAGMA synchronous")
+            )
         }
         #expect(mode.0 == "wal" && mode.1 == 2)
     }
 
-    @Test("The file is opened once at a time, and the error says which file and what to do") func locked() throws {
+    @Test("The file is opened once at a time, and the error says which file and what to do") func locked()
+        throws
+    {
         let directory = try TemporaryDirectory()
         let first = try TestMemory(directory: directory)
         let error = #expect(throws: StoreOpenError.self) { try TestMemory(directory: directory) }
@@ -52,7 +59,9 @@ import Testing
         await second.store.close()
     }
 
-    @Test("Memories of another model are refused by an error that names both and the mend; an empty file is not")
+    @Test(
+        "Memories of another model are refused by an error that names both and the mend; an empty file is not"
+    )
     func otherModel() async throws {
         let directory = try TemporaryDirectory()
         let first = try TestMemory(directory: directory, configuration: .patient.with { $0.bufferRounds = 1 })
@@ -65,7 +74,7 @@ import Testing
         try await second.turn(scope, "hello")
         await second.store.close()
         let error = #expect(throws: StoreOpenError.self) { try TestMemory(directory: directory) }
-        for part in ["other", "8", "test", "64", "agentpool reindex", directory.path] {
+        for part in ["other", "8", "test", "256", "agentpool reindex", directory.path] {
             #expect(error?.description.contains(part) == true, "\(part) is not named")
         }
     }
@@ -132,7 +141,9 @@ import Testing
             // The first holds the writer while the others queue.
             group.addTask { try await store.write { _ in Thread.sleep(forTimeInterval: 0.3) } }
             for _ in 0..<100 {
-                group.addTask { try await store.write { try $0.execute(sql: "INSERT INTO probe VALUES (1)") } }
+                group.addTask {
+                    try await store.write { try $0.execute(sql: "INSERT INTO probe VALUES (1)") }
+                }
             }
             try await group.waitForAll()
         }
@@ -140,7 +151,9 @@ import Testing
         #expect(try await store.count("probe") == 100)
     }
 
-    @Test("A write is acknowledged after its transaction, not before") func acknowledgedAfterCommit() async throws {
+    @Test("A write is acknowledged after its transaction, not before") func acknowledgedAfterCommit()
+        async throws
+    {
         let test = try TestMemory()
         try await test.store.write { try $0.execute(sql: "CREATE TABLE probe (number INTEGER)") }
         for number in 1...50 {
@@ -149,11 +162,15 @@ import Testing
         }
     }
 
-    @Test("A cancelled write returns, and writes to a closed store are refused") func cancelledAndClosed() async throws {
+    @Test("A cancelled write returns, and writes to a closed store are refused") func cancelledAndClosed()
+        async throws
+    {
         let test = try TestMemory()
         let store = test.store
         await withTaskGroup(of: Bool.self) { group in
-            group.addTask { try? await store.write { _ in Thread.sleep(forTimeInterval: 0.1) }; return true }
+            group.addTask {
+                try? await store.write { _ in Thread.sleep(forTimeInterval: 0.1) }; return true
+            }
             group.cancelAll()
             #expect(await group.next() == true)
         }
@@ -161,7 +178,8 @@ import Testing
         await #expect(throws: (any Error).self) { try await store.write { _ in } }
     }
 
-    @Test("A transaction that can't be committed fails all its writes, and none is stored") func failedCommit() async throws {
+    @Test("A transaction that can't be committed fails all its writes, and none is stored")
+    func failedCommit() async throws {
         let test = try TestMemory()
         let held = try await test.memory.open(scope)
         _ = try await held.commit(.said("one"))
@@ -176,7 +194,8 @@ import Testing
         #expect(try await test.memory.history(scope, limit: 10).map(\.turn.said) == ["one", "two"])
     }
 
-    @Test("Rows written twice under one id are one row, with the later words only") func upsert() async throws {
+    @Test("Rows written twice under one id are one row, with the later words only") func upsert() async throws
+    {
         let test = try TestMemory()
         var row = MemoryRow.named("batch")
         let search = { (text: String) in
@@ -208,13 +227,16 @@ import Testing
         let after = try test.reopenedAfterKill()
         let stored = try await after.memory.history(scope, limit: 10)
         #expect(stored.map(\.turn.said) == [odd] && stored.map(\.turn.id.value) == ["{a}'\";--🦊"])
-        #expect(await after.memory.recall(RecallQuery(scope: .of(odd, "x"), text: "a")).memories.first?.session == odd)
+        #expect(
+            await after.memory.recall(RecallQuery(scope: .of(odd, "x"), text: "a")).memories.first?.session
+                == odd)
     }
 
     @Test("A NUL in a text takes nothing of the text away") func nul() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 1 })
         try await test.turn(.of("a\0b", "s\0t"), "before\0after")
-        #expect(try await test.memory.history(.of("a\0b", "s\0t"), limit: 1).first?.turn.said == "before\0after")
+        #expect(
+            try await test.memory.history(.of("a\0b", "s\0t"), limit: 1).first?.turn.said == "before\0after")
         let found = await test.memory.recall(RecallQuery(scope: .of("a\0b", "x"), text: "after"))
         #expect(found.memories.first?.text == "before\u{FFFD}after")
         #expect(await test.memory.recall(RecallQuery(scope: .of("a", "x"), text: "after")).memories.isEmpty)
@@ -222,12 +244,15 @@ import Testing
 }
 
 extension EmbeddedStore {
-    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value
+    {
         try await checkpoints.database.write(body)
     }
 
     func count(_ table: String) async throws -> Int {
-        try await checkpoints.database.read { try Int.fetchOne($0, sql: "SELECT COUNT(*) FROM \(table)") ?? 0 }
+        try await checkpoints.database.read {
+            try Int.fetchOne($0, sql: "SELECT COUNT(*) FROM \(table)") ?? 0
+        }
     }
 
     /// Cells of any table that hold the text.

@@ -63,7 +63,9 @@ struct MortalCheckpoints: CheckpointStore {
         try await mortality.around { try await base.recordRows(claim, rows: rows, until: until) }
     }
     func finish(_ claim: ArchiveClaim, rows: [String], rollingSummary: String) async throws -> FinishAnswer {
-        try await mortality.around { try await base.finish(claim, rows: rows, rollingSummary: rollingSummary) }
+        try await mortality.around {
+            try await base.finish(claim, rows: rows, rollingSummary: rollingSummary)
+        }
     }
     func giveBack(_ claim: ArchiveClaim, _ failure: ArchiveFailure) async throws {
         try await mortality.around { try await base.giveBack(claim, failure) }

@@ -23,7 +23,7 @@ final class TestClock: Sendable {
 }
 
 enum TestModel {
-    static let dimension = 64
+    static let dimension = 256
 
     /// Words hashed into a vector: texts with common words are similar.
     static let embedder = Embedder(model: "test", dimension: dimension) { texts in texts.map(vector) }
@@ -31,8 +31,10 @@ enum TestModel {
     static func vector(_ text: String) -> [Float] {
         var vector = [Float](repeating: 0, count: dimension)
         for term in Tokenizer.terms(text) {
-            let hash = term.utf8.reduce(UInt64(1_469_598_103_934_665_603)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
-            vector[Int(hash >> 32) % dimension] += 1
+            let hash = term.utf8.reduce(UInt64(1_469_598_103_934_665_603)) {
+                ($0 ^ UInt64($1)) &* 1_099_511_628_211
+            }
+            vector[Int((hash ^ (hash >> 29)) % UInt64(dimension))] += 1
         }
         let length = vector.reduce(0) { $0 + $1 * $1 }.squareRoot()
         return length > 0 ? vector.map { $0 / length } : vector
@@ -88,7 +90,8 @@ struct TestMemory {
     /// The files as they are at this moment, opened elsewhere: what a process finds that was started after a SIGKILL.
     func reopenedAfterKill() throws -> TestMemory {
         let copy = try TemporaryDirectory()
-        for name in ["memory.sqlite", "memory.sqlite-wal"] where FileManager.default.fileExists(
+        for name in ["memory.sqlite", "memory.sqlite-wal"]
+        where FileManager.default.fileExists(
             atPath: directory.path + "/" + name)
         {
             try FileManager.default.copyItem(
@@ -100,7 +103,8 @@ struct TestMemory {
     /// Takes one turn: opens, commits, archives what is due.
     @discardableResult
     func turn(
-        _ scope: Scope, _ said: String, id: String? = nil, ending: Turn.Ending = .complete, archive: Bool = true,
+        _ scope: Scope, _ said: String, id: String? = nil, ending: Turn.Ending = .complete,
+        archive: Bool = true,
         summarize: @escaping Summarizer = TestModel.summarize
     ) async throws -> CommitOutcome {
         let held = try await memory.open(scope)
@@ -151,7 +155,8 @@ extension Scope {
 
 extension Turn {
     static func said(
-        _ text: String, id: String? = nil, ending: Ending = .complete, at time: Int64 = 0, digest: String? = nil
+        _ text: String, id: String? = nil, ending: Ending = .complete, at time: Int64 = 0,
+        digest: String? = nil
     ) -> Turn {
         Turn(
             id: id.flatMap { TurnID($0) } ?? .mint(),

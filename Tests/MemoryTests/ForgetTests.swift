@@ -35,7 +35,8 @@ import Testing
         #expect(try await test.store.occurrences(of: "xylophone") == 0)
     }
 
-    @Test("The next turn of a forgotten session's id begins a new one, which is archived and recalled as usual")
+    @Test(
+        "The next turn of a forgotten session's id begins a new one, which is archived and recalled as usual")
     func freshStart() async throws {
         let test = try Self.quick()
         for number in 1...3 { try await test.turn(scope, "secret \(number)") }
@@ -62,7 +63,8 @@ import Testing
         }
     }
 
-    @Test("A warm copy in another process can't bring a forgotten session back") func warmCopy() async throws {
+    @Test("A warm copy in another process can't bring a forgotten session back") func warmCopy() async throws
+    {
         let test = try Self.quick()
         let elsewhere = test.beside()
         try await test.turn(scope, "secret 1")
@@ -79,7 +81,9 @@ import Testing
         #expect(try await test.memory.history(scope, limit: 10).map(\.turn.said) == ["new"])
     }
 
-    @Test("A stale commit is not carried over a forgetting that came in between") func staleThenForgotten() async throws {
+    @Test("A stale commit is not carried over a forgetting that came in between") func staleThenForgotten()
+        async throws
+    {
         let test = try Self.quick()
         let elsewhere = test.beside()
         try await test.turn(scope, "secret 1")
@@ -93,14 +97,18 @@ import Testing
         #expect(try await test.memory.history(scope, limit: 10).map(\.turn.said) == ["after"])
     }
 
-    @Test("Forgetting while a batch is being archived leaves nothing, at whatever step it comes", arguments: [0, 1, 2])
+    @Test(
+        "Forgetting while a batch is being archived leaves nothing, at whatever step it comes",
+        arguments: [0, 1, 2])
     func whileArchiving(step: Int) async throws {
         let trigger = Trigger()
         let test = try TestMemory(
             configuration: .patient.with { $0.bufferRounds = 2 },
             index: { base in
                 HookedIndex(base: base) { call in
-                    if (call == .upsert && step == 1) || (call == .upserted && step == 2) { await trigger.fire() }
+                    if (call == .upsert && step == 1) || (call == .upserted && step == 2) {
+                        await trigger.fire()
+                    }
                 }
             })
         try await test.turn(scope, "secret 1")
@@ -148,13 +156,15 @@ import Testing
         await test.maintainUntilDone()
         #expect(await test.memory.health().forgetsPending == 1)
         let claim = ArchiveClaim(plan: plan, token: "away")
-        #expect(try await test.store.checkpoints.recordRows(claim, rows: ["x"], until: time + 90_000) == false)
+        #expect(
+            try await test.store.checkpoints.recordRows(claim, rows: ["x"], until: time + 90_000) == false)
         test.clock.advance(.seconds(61))
         await test.maintainUntilDone()
         #expect(await test.memory.health().forgetsPending == 0)
     }
 
-    @Test("A session whose keys have expired is forgotten too, with the rows that outlived them") func afterExpiry() async throws {
+    @Test("A session whose keys have expired is forgotten too, with the rows that outlived them")
+    func afterExpiry() async throws {
         let test = try Self.quick()
         for number in 1...2 { try await test.turn(scope, "secret \(number)") }
         test.clock.advance(.seconds(9 * 86400))

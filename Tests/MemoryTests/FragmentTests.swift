@@ -14,7 +14,9 @@ import Testing
         #expect(try await test.memory.describe(scope)?.rollingSummary == "t1; t2; t3; t4; t5")
     }
 
-    @Test("A fragment is archived before its checkpoint expires, and the keys live a day longer") func swept() async throws {
+    @Test("A fragment is archived before its checkpoint expires, and the keys live a day longer") func swept()
+        async throws
+    {
         let test = try TestMemory()
         for number in 1...3 { try await test.turn(scope, "apricots \(number)") }
         test.clock.advance(.seconds(166 * 3600))
@@ -73,7 +75,9 @@ import Testing
                 $0.recall.topK = 100
             })
         for session in 1...6 {
-            for number in 1...2 { try await test.turn(.of("ann", "s\(session)"), "kiwi \(session) \(number)") }
+            for number in 1...2 {
+                try await test.turn(.of("ann", "s\(session)"), "kiwi \(session) \(number)")
+            }
         }
         let found = await test.memory.recall(RecallQuery(scope: .of("ann", "x"), text: "kiwi"))
         #expect(Set(found.memories.map(\.session)) == ["s6", "s5"] && found.memories.count == 4)

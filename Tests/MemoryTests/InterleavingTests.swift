@@ -35,7 +35,9 @@ import Testing
                 ledgers[chosen, default: Ledger()].acknowledged.append(text)
                 if let plan = outcome.plan { pending.append(plan) }
             case 10..<12:
-                guard let known = ledgers[chosen]?.acknowledged.randomElement(using: &generator) else { continue }
+                guard let known = ledgers[chosen]?.acknowledged.randomElement(using: &generator) else {
+                    continue
+                }
                 #expect(try await test.turn(scope, known, id: known, archive: false).duplicate)
             case 12..<14:
                 guard let plan = pending.randomElement(using: &generator) else { continue }
@@ -92,7 +94,8 @@ import Testing
                         for number in 1...20 {
                             let held = try await memories[worker].open(scope)
                             defer { held.end() }
-                            let turn = Turn.said("\(worker)-\(number)", id: "\(worker)-\(number)", at: test.clock.tick())
+                            let turn = Turn.said(
+                                "\(worker)-\(number)", id: "\(worker)-\(number)", at: test.clock.tick())
                             let outcome = try await held.commit(turn)
                             if let plan = outcome.plan {
                                 await memories[worker].archive(plan, summarize: TestModel.summarize)

@@ -9,7 +9,9 @@ import Testing
         await test.memory.recall(RecallQuery(scope: scope, text: text, contextStart: contextStart))
     }
 
-    @Test("A fact from a first session is recalled in a later one of the same principal, before and after it is archived")
+    @Test(
+        "A fact from a first session is recalled in a later one of the same principal, before and after it is archived"
+    )
     func acrossSessions() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 3 })
         try await test.turn(.of("ann", "first"), "my dog is called Rex")
@@ -36,7 +38,9 @@ import Testing
         #expect(try await test.memory.describe(other) == nil)
     }
 
-    @Test("Without an end user recall stays inside the session, in rows and in fragments") func sessionOnly() async throws {
+    @Test("Without an end user recall stays inside the session, in rows and in fragments") func sessionOnly()
+        async throws
+    {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         for session in ["one", "two"] {
             for number in 1...3 { try await test.turn(.of(nil, session), "secret \(session) \(number)") }
@@ -45,7 +49,8 @@ import Testing
         #expect(found.memories.count == 2 && found.memories.allSatisfy { $0.session == "one" })
     }
 
-    @Test("What stands in the prompt already is left out; a search without a prompt has it") func contextLeftOut() async throws {
+    @Test("What stands in the prompt already is left out; a search without a prompt has it")
+    func contextLeftOut() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         let scope = Scope.of("ann", "s")
         for number in 1...7 { try await test.turn(scope, "banana \(number)") }
@@ -58,7 +63,9 @@ import Testing
         #expect(Set(search.memories.map(\.lastTurn)) == [2, 4, 6, 7])
     }
 
-    @Test("A fragment that answers the query stands before summaries that hardly do") func fragmentFirst() async throws {
+    @Test("A fragment that answers the query stands before summaries that hardly do") func fragmentFirst()
+        async throws
+    {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         for number in 1...40 {
             try await test.turn(.of("ann", "old"), "we talked about number \(number) and the garden")
@@ -69,7 +76,8 @@ import Testing
         #expect(found.memories.count == 6)
     }
 
-    @Test("A late embedding is skipped and counted; the words find the memory all the same") func lateEmbedding() async throws {
+    @Test("A late embedding is skipped and counted; the words find the memory all the same")
+    func lateEmbedding() async throws {
         let embedder = Embedder(model: "test", dimension: TestModel.dimension) { texts in
             if texts.contains(where: { $0.contains("slow") }) { try await Gate().pass() }
             return texts.map(TestModel.vector)
@@ -94,7 +102,8 @@ import Testing
         #expect(found.skipped == [.embedding] && found.memories.count == 1)
     }
 
-    @Test("An index that never answers is skipped and counted; fragments stand") func lateIndex() async throws {
+    @Test("An index that never answers is skipped and counted; fragments stand") func lateIndex() async throws
+    {
         let test = try TestMemory(
             configuration: .patient.with { $0.recall.deadline = .milliseconds(500) },
             index: { HookedIndex(base: $0) { if $0 == .search { try await Gate().pass() } } })
@@ -104,7 +113,9 @@ import Testing
         #expect(test.memory.statistics().skippedIndex == 1)
     }
 
-    @Test("Fragments that never come are skipped and counted; the index's results stand") func lateFragments() async throws {
+    @Test("Fragments that never come are skipped and counted; the index's results stand") func lateFragments()
+        async throws
+    {
         let test = try TestMemory(
             configuration: .patient.with {
                 $0.bufferRounds = 2
@@ -115,7 +126,9 @@ import Testing
         #expect(found.skipped == [.fragments] && found.memories.map(\.kind) == [.summary])
     }
 
-    @Test("A repeated query asks the index once, until something of the principal is archived") func cache() async throws {
+    @Test("A repeated query asks the index once, until something of the principal is archived") func cache()
+        async throws
+    {
         let searches = Counter()
         let test = try TestMemory(
             configuration: .patient.with { $0.bufferRounds = 2 },
@@ -133,7 +146,9 @@ import Testing
         #expect(!after.cached && after.memories.map(\.kind) == [.summary, .summary])
     }
 
-    @Test("An answer cached here is not given after another process archived or forgot") func cacheElsewhere() async throws {
+    @Test("An answer cached here is not given after another process archived or forgot") func cacheElsewhere()
+        async throws
+    {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         let elsewhere = test.beside()
         let (scope, other) = (Scope.of("ann", "s"), Scope.of("ann", "t"))
@@ -145,7 +160,8 @@ import Testing
         #expect(!after.cached && after.memories.isEmpty)
     }
 
-    @Test("A query without words or with nothing but white space is answered, if by nothing") func emptyQuery() async throws {
+    @Test("A query without words or with nothing but white space is answered, if by nothing")
+    func emptyQuery() async throws {
         let test = try TestMemory()
         try await test.turn(.of("ann", "s"), "hello")
         for text in ["", "  \n", "🦊", "???"] {
@@ -156,7 +172,8 @@ import Testing
     @Test("No more memories than asked for, best first") func topK() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 1 })
         for number in 1...30 { try await test.turn(.of("ann", "s"), "melon number \(number)") }
-        let found = await test.memory.recall(RecallQuery(scope: .of("ann", "t"), text: "melon number 17", topK: 3))
+        let found = await test.memory.recall(
+            RecallQuery(scope: .of("ann", "t"), text: "melon number 17", topK: 3))
         #expect(found.memories.count == 3)
         #expect(found.memories.first?.firstTurn == 17, "\(found.memories.map { ($0.firstTurn, $0.score) })")
         #expect(found.memories.map(\.score) == found.memories.map(\.score).sorted(by: >))

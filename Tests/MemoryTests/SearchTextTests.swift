@@ -7,8 +7,10 @@ import Testing
     @Test(
         "Words are found in any case and in their usual English forms",
         arguments: [
-            ("Painting", "painted"), ("DOGS", "dog's"), ("houses", "house"), ("running", "run"), ("cities", "city"),
-            ("Boxes", "box"), ("naming", "name"), ("don't", "Don’t"), ("Straße", "STRAßE"), ("Ärger", "ärger"),
+            ("Painting", "painted"), ("DOGS", "dog's"), ("houses", "house"), ("running", "run"),
+            ("cities", "city"),
+            ("Boxes", "box"), ("naming", "name"), ("don't", "Don’t"), ("Straße", "STRAßE"),
+            ("Ärger", "ärger"),
         ])
     func sameTerm(left: String, right: String) {
         #expect(Tokenizer.terms(left) == Tokenizer.terms(right))
@@ -27,7 +29,9 @@ import Testing
     }
 
     @Test("No text gives a term that is too long or holds a space") func bounds() {
-        let texts = [String(repeating: "a", count: 500), String(repeating: "é", count: 500), "a\u{0}b\tc", "🦊 🦊"]
+        let texts = [
+            String(repeating: "a", count: 500), String(repeating: "é", count: 500), "a\u{0}b\tc", "🦊 🦊",
+        ]
         for term in texts.flatMap(Tokenizer.terms) {
             #expect(term.utf8.count <= Tokenizer.maximumTermBytes + 3 && !term.contains(" ") && !term.isEmpty)
         }
@@ -76,7 +80,9 @@ import Testing
     @Test("What both vector and words rank first is first, with the score 1") func agreement() {
         let fusion = RecallFusion(minScore: 0, topK: 2)
         let hits = (0..<8).map { number in
-            IndexHit(row: .named("\(number)"), similarity: 0.9 - 0.1 * Double(number), relevance: 0.9 - 0.1 * Double(number))
+            IndexHit(
+                row: .named("\(number)"), similarity: 0.9 - 0.1 * Double(number),
+                relevance: 0.9 - 0.1 * Double(number))
         }
         let found = fusion.merge(hits.reversed(), [], byVector: true, terms: [])
         #expect(found.map(\.id) == ["0", "1"])
@@ -86,7 +92,8 @@ import Testing
     @Test("Rolling summaries keep the latest and stay within their bound") func rolling() {
         var rolling = ""
         for number in 0..<50 {
-            rolling = RollingSummary.adding("summary \(number) " + String(repeating: "x", count: 300), to: rolling)
+            rolling = RollingSummary.adding(
+                "summary \(number) " + String(repeating: "x", count: 300), to: rolling)
         }
         #expect(rolling.count <= RollingSummary.maximumCharacters)
         #expect(rolling.contains("summary 49") && !rolling.contains("summary 1 "))

@@ -142,7 +142,10 @@ import Testing
             switch Int.random(in: 0..<5, using: &generator) {
             case 0:
                 if case .held = pool.hold(key, now: Int64(step)) { held.insert(number) }
-            case 1: if held.contains(number) { pool.put(key, "x", bytes: Int.random(in: 0..<900, using: &generator)) }
+            case 1:
+                if held.contains(number) {
+                    pool.put(key, "x", bytes: Int.random(in: 0..<900, using: &generator))
+                }
             case 2: if held.remove(number) != nil { _ = pool.release(key, now: Int64(step)) }
             case 3: pool.discard(key)
             default: _ = pool.evict(now: Int64(step))

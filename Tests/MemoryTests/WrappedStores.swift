@@ -43,7 +43,9 @@ extension WrappingCheckpoints {
     func forget(_ scope: Scope, policy: BufferPolicy, now: Int64) async throws -> ForgetWork {
         try await base.forget(scope, policy: policy, now: now)
     }
-    func pendingForgets(limit: Int) async throws -> [ForgetWork] { try await base.pendingForgets(limit: limit) }
+    func pendingForgets(limit: Int) async throws -> [ForgetWork] {
+        try await base.pendingForgets(limit: limit)
+    }
     func completeForget(_ work: ForgetWork) async throws { try await base.completeForget(work) }
     func expire(now: Int64, limit: Int) async throws -> Int { try await base.expire(now: now, limit: limit) }
     func status() async throws -> CheckpointStatus { try await base.status() }

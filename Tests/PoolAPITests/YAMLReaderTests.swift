@@ -32,21 +32,23 @@ import Testing
         #expect(items.map(\.line) == [5, 6])
     }
 
-    @Test(
-        "Texts that expand or nest without end are refused",
-        arguments: [
-            "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
-                + zip("bcdefgh", "abcdefg").map {
-                    "\($0): &\($0) [*\($1),*\($1),*\($1),*\($1),*\($1),*\($1)]\n"
-                }
-                .joined(),
-            String(repeating: "[", count: 100_000),
-            String(repeating: "{a: ", count: 100_000),
-            String(repeating: "- ", count: 100_000) + "x",
-            String(repeating: "[", count: 66) + String(repeating: "]", count: 66),
-            "a: 1\n" + String(repeating: "#", count: YAMLReader.sizeLimit),
-        ])
-    func expansion(yaml: String) throws {
+    /// By name: a runner prints a test's arguments.
+    static let endless: [String: String] = [
+        "aliases of aliases": "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+            + zip("bcdefgh", "abcdefg").map {
+                "\($0): &\($0) [*\($1),*\($1),*\($1),*\($1),*\($1),*\($1)]\n"
+            }
+            .joined(),
+        "open lists": String(repeating: "[", count: 100_000),
+        "open maps": String(repeating: "{a: ", count: 100_000),
+        "dashes": String(repeating: "- ", count: 100_000) + "x",
+        "one level too deep": String(repeating: "[", count: 66) + String(repeating: "]", count: 66),
+        "one byte too long": "a: 1\n" + String(repeating: "#", count: YAMLReader.sizeLimit),
+    ]
+
+    @Test("Texts that expand or nest without end are refused", arguments: endless.keys.sorted())
+    func expansion(name: String) throws {
+        let yaml = try #require(Self.endless[name])
         let error = try #require(throws: ManifestError.self) { try YAMLReader.documents(in: yaml, file: nil) }
         #expect(error.problems.count == 1)
     }

@@ -8,9 +8,11 @@ import Testing
     private static let flood = 64 << 20
     private static let bound = 256 * 1024
 
-    @Test("A slow reader makes no more than 256 KiB wait, and gets every byte in the end", arguments: [
-        (TestServer.Kind.http1, false), (.http1, true), (.http2, false), (.http2, true),
-    ])
+    @Test(
+        "A slow reader makes no more than 256 KiB wait, and gets every byte in the end",
+        arguments: [
+            (TestServer.Kind.http1, false), (.http1, true), (.http2, false), (.http2, true),
+        ])
     func slowReader(kind: TestServer.Kind, secure: Bool) async throws {
         let certificate = try Certificate()
         let server = try TestServer(kind, certificate: secure ? certificate : nil)
@@ -40,7 +42,8 @@ import Testing
             $0.caFile = certificate.file
             $0.slowReaderTimeout = .milliseconds(100)
         }) { client in
-            let step = try await client.execute(HTTPRequest(url: server.url("/step?steps=3"), version: .http2))
+            let step = try await client.execute(
+                HTTPRequest(url: server.url("/step?steps=3"), version: .http2))
             let slow = try await client.execute(
                 HTTPRequest(url: server.url("/flood?bytes=\(Self.flood)"), version: .http2))
             let error = try await transportError {

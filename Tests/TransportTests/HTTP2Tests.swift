@@ -12,7 +12,8 @@ import Testing
             try await withThrowingTaskGroup(of: HTTPResponse.self) { group in
                 for _ in 0..<200 {
                     group.addTask {
-                        try await client.execute(HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
+                        try await client.execute(
+                            HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
                     }
                 }
                 var responses: [HTTPResponse] = []
@@ -33,7 +34,8 @@ import Testing
         let certificate = try Certificate()
         let server = try TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
-            let response = try await client.execute(HTTPRequest(url: server.url("/step?steps=5"), version: .http2))
+            let response = try await client.execute(
+                HTTPRequest(url: server.url("/step?steps=5"), version: .http2))
             #expect(response.status == 200)
             #expect(response.headers["Content-Type"] == "text/event-stream")
             try await expectSteps(5, of: response, from: server)
@@ -58,7 +60,8 @@ import Testing
         let certificate = try Certificate()
         let server = try TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
-            let other = try await client.execute(HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
+            let other = try await client.execute(
+                HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
             let response = try await client.execute(HTTPRequest(url: server.url("/reset"), version: .http2))
             var received: [UInt8] = []
             let error = try await transportError {
@@ -81,7 +84,8 @@ import Testing
         let certificate = try Certificate()
         let server = try TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
-            let other = try await client.execute(HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
+            let other = try await client.execute(
+                HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
             _ = try await client.execute(HTTPRequest(url: server.url("/stall"), version: .http2))
             try await expectSteps(2, of: other, from: server)
             try await server.counters { $0.gone == 1 }
@@ -109,7 +113,8 @@ import Testing
             let cut = try await client.execute(HTTPRequest(url: server.url("/cut"), version: .http2))
             var responses = [cut]
             for _ in 0..<5 {
-                responses.append(try await client.execute(HTTPRequest(url: server.url("/stall"), version: .http2)))
+                responses.append(
+                    try await client.execute(HTTPRequest(url: server.url("/stall"), version: .http2)))
             }
             try await server.go()
             for response in responses {
@@ -128,7 +133,8 @@ import Testing
                 try await withThrowingTaskGroup(of: String.self) { group in
                     for _ in 0..<5 {
                         group.addTask {
-                            try await client.execute(HTTPRequest(url: server.url("/hello"), version: .http2)).body.text()
+                            try await client.execute(HTTPRequest(url: server.url("/hello"), version: .http2))
+                                .body.text()
                         }
                     }
                     for try await text in group { #expect(text == "hello") }

@@ -5,10 +5,13 @@ import Testing
 
 /// Requests and responses of every shape, against a real HTTP/1.1 server.
 @Suite struct HTTPClientTests {
-    @Test("Bodies arrive whole, however the server marks their end", arguments: [
-        ("/hello", "hello"), ("/chunked", "one two three"), ("/until-close", "all there is"), ("/empty", ""),
-        ("/interim", "final"),
-    ])
+    @Test(
+        "Bodies arrive whole, however the server marks their end",
+        arguments: [
+            ("/hello", "hello"), ("/chunked", "one two three"), ("/until-close", "all there is"),
+            ("/empty", ""),
+            ("/interim", "final"),
+        ])
     func framings(path: String, expected: String) async throws {
         let server = try TestServer(.http1)
         try await withClient { client in

@@ -5,9 +5,11 @@ import Testing
 
 /// What goes wrong on the way: deadlines, broken connections, cancellation, shutdown.
 @Suite struct HTTPFailureTests {
-    @Test("A connection that breaks off in the middle of a body is an error after the bytes, never an end", arguments: [
-        "/reset", "/cut",
-    ])
+    @Test(
+        "A connection that breaks off in the middle of a body is an error after the bytes, never an end",
+        arguments: [
+            "/reset", "/cut",
+        ])
     func brokenBody(path: String) async throws {
         let server = try TestServer(.http1)
         try await withClient { client in
@@ -85,9 +87,11 @@ import Testing
         }
     }
 
-    @Test("A server that accepts and then says nothing meets the idle timeout, before and after the head", arguments: [
-        "/silent", "/stall",
-    ])
+    @Test(
+        "A server that accepts and then says nothing meets the idle timeout, before and after the head",
+        arguments: [
+            "/silent", "/stall",
+        ])
     func idleTimeout(path: String) async throws {
         let server = try TestServer(.http1)
         try await withClient { client in
@@ -140,13 +144,17 @@ import Testing
         }
     }
 
-    @Test("A head over its bound, and an answer that isn't HTTP, are refused", arguments: [
-        ("/big-head", TransportError.Kind.tooLarge), ("/not-http", .malformedResponse),
-    ])
+    @Test(
+        "A head over its bound, and an answer that isn't HTTP, are refused",
+        arguments: [
+            ("/big-head", TransportError.Kind.tooLarge), ("/not-http", .malformedResponse),
+        ])
     func badHeads(path: String, kind: TransportError.Kind) async throws {
         let server = try TestServer(.http1)
         try await withClient { client in
-            let error = try await transportError { _ = try await client.execute(HTTPRequest(url: server.url(path))) }
+            let error = try await transportError {
+                _ = try await client.execute(HTTPRequest(url: server.url(path)))
+            }
             #expect(error?.kind == kind)
         }
     }
@@ -169,7 +177,9 @@ import Testing
         let streaming = try await client.execute(HTTPRequest(url: server.url("/stall")))
         let errors = try await withThrowingTaskGroup(of: TransportError?.self) { group in
             group.addTask {
-                try await transportError { _ = try await client.execute(HTTPRequest(url: server.url("/silent"))) }
+                try await transportError {
+                    _ = try await client.execute(HTTPRequest(url: server.url("/silent")))
+                }
             }
             group.addTask { try await transportError { for try await _ in streaming.body {} } }
             try await server.counters { $0.requests == 2 }
@@ -177,18 +187,23 @@ import Testing
             return try await group.reduce(into: []) { $0.append($1) }
         }
         #expect(errors.map { $0?.kind } == [.shutdown, .shutdown])
-        let late = try await transportError { _ = try await client.execute(HTTPRequest(url: server.url("/hello"))) }
+        let late = try await transportError {
+            _ = try await client.execute(HTTPRequest(url: server.url("/hello")))
+        }
         #expect(late?.kind == .shutdown)
         await client.shutdown()
     }
 
-    @Test("A request that can't be sent as it stands is refused before anything is sent", arguments: [
-        HTTPRequest(url: "ftp://example.com/"), HTTPRequest(url: "http://"), HTTPRequest(url: "/path"),
-        HTTPRequest(url: "http://user:secret@example.com/"), HTTPRequest(method: "GET /", url: "http://a/"),
-        HTTPRequest(url: "http://a/", headers: [("X-A", "b\r\nX-Secret: 1")]),
-        HTTPRequest(url: "http://a/", headers: [("X A", "b")]),
-        HTTPRequest(url: "http://a/", headers: [("Content-Length", "7")]),
-    ])
+    @Test(
+        "A request that can't be sent as it stands is refused before anything is sent",
+        arguments: [
+            HTTPRequest(url: "ftp://example.com/"), HTTPRequest(url: "http://"), HTTPRequest(url: "/path"),
+            HTTPRequest(url: "http://user:secret@example.com/"),
+            HTTPRequest(method: "GET /", url: "http://a/"),
+            HTTPRequest(url: "http://a/", headers: [("X-A", "b\r\nX-Secret: 1")]),
+            HTTPRequest(url: "http://a/", headers: [("X A", "b")]),
+            HTTPRequest(url: "http://a/", headers: [("Content-Length", "7")]),
+        ])
     func invalid(request: HTTPRequest) async throws {
         try await withClient { client in
             let error = try await transportError { _ = try await client.execute(request) }
@@ -233,7 +248,8 @@ final class SilentListener: Sendable {
         let listener = socket
         let failed = withUnsafeMutablePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, length) != 0 || listen(listener, 8) != 0 || getsockname(listener, $0, &length) != 0
+                bind(listener, $0, length) != 0 || listen(listener, 8) != 0
+                    || getsockname(listener, $0, &length) != 0
             }
         }
         if failed { throw POSIXError(.EADDRNOTAVAIL) }

@@ -31,12 +31,16 @@ import Testing
     @Test("An interim response is skipped with its fields")
     func interim() {
         #expect(
-            parse(["HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n", "\r\n", "HTTP/1.1 204 No\r\n", "\r\n"]) == head(204))
+            parse(["HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n", "\r\n", "HTTP/1.1 204 No\r\n", "\r\n"])
+                == head(204))
     }
 
-    @Test("Lines that aren't a head's are refused", arguments: [
-        ["HTTP/1.1 2xx OK\r\n"], ["HTTP/1.1\r\n"], ["A: b\r\n", "\r\n"], ["HTTP/1.1 200 OK\r\n", "nonsense\r\n"],
-    ])
+    @Test(
+        "Lines that aren't a head's are refused",
+        arguments: [
+            ["HTTP/1.1 2xx OK\r\n"], ["HTTP/1.1\r\n"], ["A: b\r\n", "\r\n"],
+            ["HTTP/1.1 200 OK\r\n", "nonsense\r\n"],
+        ])
     func malformed(lines: [String]) {
         #expect(parse(lines) == .malformed)
     }
@@ -45,12 +49,16 @@ import Testing
     func bound() {
         let interim = ["HTTP/1.1 100 Continue\r\n", "\r\n"]
         #expect(parse(Array(repeating: interim, count: 10).flatMap { $0 }, maxBytes: 100) == .tooLarge)
-        #expect(parse(["HTTP/1.1 200 OK\r\n", "A: \(String(repeating: "b", count: 100))\r\n"], maxBytes: 100) == .tooLarge)
+        #expect(
+            parse(["HTTP/1.1 200 OK\r\n", "A: \(String(repeating: "b", count: 100))\r\n"], maxBytes: 100)
+                == .tooLarge)
     }
 
     @Test("Names compare without regard to case, and only letters have case")
     func names() {
-        let headers = HTTPHeaders([.init(name: "Set-Cookie", value: "a"), .init(name: "set-cookie", value: "b")])
+        let headers = HTTPHeaders([
+            .init(name: "Set-Cookie", value: "a"), .init(name: "set-cookie", value: "b"),
+        ])
         #expect(headers["SET-COOKIE"] == "a")
         #expect(headers.values(named: "set-COOKIE") == ["a", "b"])
         #expect(headers["set\rcookie"] == nil)

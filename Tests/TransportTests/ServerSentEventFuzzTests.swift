@@ -81,7 +81,8 @@ import Testing
                 if !data.isEmpty {
                     let type = event.isEmpty ? "message" : String(decoding: event, as: UTF8.self)
                     outcome.events.append(
-                        ServerSentEvent(fields: .init(event: type, id: id, retry: retry), data: data.dropLast()))
+                        ServerSentEvent(
+                            fields: .init(event: type, id: id, retry: retry), data: data.dropLast()))
                 }
                 (data, event, retry) = ([], [], nil)
                 continue
@@ -105,7 +106,8 @@ import Testing
         return outcome
     }
 
-    private static func mutated(_ bytes: [UInt8], _ corpus: [[UInt8]], using random: inout Random) -> [UInt8] {
+    private static func mutated(_ bytes: [UInt8], _ corpus: [[UInt8]], using random: inout Random) -> [UInt8]
+    {
         let telling = Array("\n\r: \0dataeventidretry0\u{FEFF}".utf8)
         var bytes = bytes
         for _ in 0..<Int.random(in: 0...6, using: &random) {

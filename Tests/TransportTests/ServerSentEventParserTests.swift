@@ -11,32 +11,35 @@ import Testing
         return events
     }
 
-    @Test("A stream's data comes out line by line and event by event", arguments: [
-        ("data: a\n\n", ["a"]),
-        ("data:a\n\ndata:  b\n\n", ["a", " b"]),
-        ("data: a\ndata: b\n\n", ["a\nb"]),
-        ("data\n\n", [""]),
-        ("data:\ndata:\n\n", ["\n"]),
-        ("data: a\r\rdata: b\r\n\r\n", ["a", "b"]),
-        ("data: a\r\n\ndata: b\n\r\n", ["a", "b"]),
-        ("\u{FEFF}data: a\n\n", ["a"]),
-        ("\u{FEFF}\u{FEFF}data: a\n\n", []),
-        (": comment\ndata: a\n:\n\n", ["a"]),
-        ("\n\n\ndata: a\n\n\n\n", ["a"]),
-        ("dat: a\ndatax: b\nDATA: c\n data: d\n\n", []),
-        ("data: größe 😀\n\n", ["größe 😀"]),
-        ("data: dropped", []),
-        ("data: dropped\n", []),
-        ("event: x\nid: 1\n\n", []),
-        ("", []),
-    ])
+    @Test(
+        "A stream's data comes out line by line and event by event",
+        arguments: [
+            ("data: a\n\n", ["a"]),
+            ("data:a\n\ndata:  b\n\n", ["a", " b"]),
+            ("data: a\ndata: b\n\n", ["a\nb"]),
+            ("data\n\n", [""]),
+            ("data:\ndata:\n\n", ["\n"]),
+            ("data: a\r\rdata: b\r\n\r\n", ["a", "b"]),
+            ("data: a\r\n\ndata: b\n\r\n", ["a", "b"]),
+            ("\u{FEFF}data: a\n\n", ["a"]),
+            ("\u{FEFF}\u{FEFF}data: a\n\n", []),
+            (": comment\ndata: a\n:\n\n", ["a"]),
+            ("\n\n\ndata: a\n\n\n\n", ["a"]),
+            ("dat: a\ndatax: b\nDATA: c\n data: d\n\n", []),
+            ("data: größe 😀\n\n", ["größe 😀"]),
+            ("data: dropped", []),
+            ("data: dropped\n", []),
+            ("event: x\nid: 1\n\n", []),
+            ("", []),
+        ])
     func data(stream: String, expected: [String]) throws {
         #expect(try parse(stream).map(\.text) == expected)
     }
 
     @Test("An event's type is its own; without one, or with an empty one, it is a message")
     func types() throws {
-        let events = try parse("event: a\nevent: b\ndata: 1\n\ndata: 2\n\nevent:\ndata: 3\n\nevent: c\n\ndata: 4\n\n")
+        let events = try parse(
+            "event: a\nevent: b\ndata: 1\n\ndata: 2\n\nevent:\ndata: 3\n\nevent: c\n\ndata: 4\n\n")
         #expect(events.map(\.event) == ["b", "message", "message", "message"])
     }
 
@@ -60,7 +63,8 @@ import Testing
     @Test("Only a number of ASCII digits that fits is a reconnection time")
     func retry() throws {
         let events = try parse(
-            "retry: 10\ndata\n\nretry: 1a\ndata\n\nretry:\ndata\n\nretry: -1\ndata\n\nretry: 99999999999999999999\ndata\n\n")
+            "retry: 10\ndata\n\nretry: 1a\ndata\n\nretry:\ndata\n\nretry: -1\ndata\n\nretry: 99999999999999999999\ndata\n\n"
+        )
         #expect(events.map(\.retry) == [10, nil, nil, nil, nil])
         var parser = ServerSentEventParser()
         var none: [ServerSentEvent] = []
@@ -77,8 +81,12 @@ import Testing
             var parser = ServerSentEventParser(maxEventBytes: 8)
             try parser.feed(stream, into: &events)
         }
-        #expect(throws: ServerSentEventError.eventTooLarge(limit: 8)) { _ = try parse(": 0123456", maxEventBytes: 8) }
-        #expect(throws: ServerSentEventError.eventTooLarge(limit: 8)) { _ = try parse(": 0123456\n", maxEventBytes: 8) }
+        #expect(throws: ServerSentEventError.eventTooLarge(limit: 8)) {
+            _ = try parse(": 0123456", maxEventBytes: 8)
+        }
+        #expect(throws: ServerSentEventError.eventTooLarge(limit: 8)) {
+            _ = try parse(": 0123456\n", maxEventBytes: 8)
+        }
         #expect(try parse("data:123\ndata:1234\n\n", maxEventBytes: 9).map(\.text) == ["123\n1234"])
         do { try parser.feed(stream, into: &events) } catch {}
         #expect(throws: ServerSentEventError.eventTooLarge(limit: 8)) { try parser.feed([], into: &events) }

@@ -106,7 +106,9 @@ final class TestServer: Sendable {
         for line in table.split(separator: "\n").dropFirst() {
             let columns = line.split(separator: " ")
             guard columns.count > 4 else { continue }
-            func port(_ address: Substring) -> Int? { address.split(separator: ":").last.flatMap { Int($0, radix: 16) } }
+            func port(_ address: Substring) -> Int? {
+                address.split(separator: ":").last.flatMap { Int($0, radix: 16) }
+            }
             let queues = columns[4].split(separator: ":").compactMap { Int($0, radix: 16) }
             guard queues.count == 2, columns[3] == "01" else { continue }
             if port(columns[1]) == self.port { sum += queues[0] }
@@ -129,8 +131,10 @@ struct Certificate {
         let openssl = Process()
         openssl.executableURL = URL(filePath: "/usr/bin/openssl")
         openssl.arguments = [
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", keyFile,
+            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+            keyFile,
             "-out", file,
         ]
         openssl.standardError = FileHandle.nullDevice

@@ -1,10 +1,5 @@
+import Foundation
 import Memory
-
-#if canImport(Glibc)
-    import Glibc
-#else
-    import Musl
-#endif
 
 /// The built-in embedding: words, pairs of words and n-grams of characters, hashed with a sign into a fixed number of
 /// dimensions (the hashing trick of Weinberger et al., 2009). Finds shared words and spellings; knows no synonyms.
