@@ -14,46 +14,51 @@ import report
 from measures import Load, Sample
 from processes import Server
 
+Samples = dict[str, list[Sample]]
+
 
 class Plan:
     """How much is run; `quick` shows that everything works and measures nothing."""
 
     def __init__(self, quick: bool) -> None:
         self.rounds = 1 if quick else 5
-        self.paced = [Load(1, 20 if quick else 60), Load(8, 5 if quick else 60)]
+        self.first_token = [Load(1, 20 if quick else 300), Load(8, 5 if quick else 100)]
         self.cpu = Load(16, 4 if quick else 50)
-        self.full = Load(64, 10 if quick else 60)
+        self.full = Load(64, 5 if quick else 40)
         self.streams = (100, 600) if quick else (1_000, 10_000)
         self.short_history = (10, 20, 10)  # turns of history, sessions, measured turns of each
         self.long_history = (100, 4, 50) if quick else (1_000, 4, 50)
 
 
-def paced_rounds(plan: Plan) -> dict[str, list[Sample]]:
-    """Words 5 ms apart, as a model sends them: time to first token, and CPU a turn."""
-    samples: dict[str, list[Sample]] = {}
+def first_token_rounds(plan: Plan) -> Samples:
+    """Words 1 ms apart, for many turns in little time: how long the first one takes, with the model directly beside it."""
+    samples: Samples = {}
     with ExitStack() as stack:
-        model = processes.standin(stack, gap_microseconds=5_000)
-        servers = [processes.agentpool(stack, model), processes.peer(stack, model)]
-        for server in (model, *servers):
-            measures.generate(server, Load(16, 4), "warm")
+        model, servers = start_all(stack, gap_microseconds=1_000)
         for turn in range(plan.rounds):
-            for load in plan.paced:
+            for load in plan.first_token:
                 for server in (model, *servers):
                     keep(samples, f"first token, {load.connections} clients", server, load, turn)
-            for server in servers:
-                keep(samples, "cpu", server, plan.cpu, turn)
     return samples
 
 
-def saturated_rounds(plan: Plan) -> dict[str, list[Sample]]:
+def cpu_rounds(plan: Plan) -> Samples:
+    """Words 5 ms apart, as a model sends them: the CPU time of a turn whose every word is an event of its own."""
+    samples: Samples = {}
+    with ExitStack() as stack:
+        _, servers = start_all(stack, gap_microseconds=5_000)
+        for turn in range(plan.rounds):
+            for server in servers:
+                keep(samples, "paced", server, plan.cpu, turn)
+    return samples
+
+
+def saturated_rounds(plan: Plan) -> Samples:
     """Words at once and 64 clients: requests a second. The model asked directly is the ceiling of the set-up."""
-    samples: dict[str, list[Sample]] = {}
+    samples: Samples = {}
     whole = Load(plan.full.connections, plan.full.turns_each, streams=False)
     with ExitStack() as stack:
-        model = processes.standin(stack, gap_microseconds=0)
-        servers = [processes.agentpool(stack, model), processes.peer(stack, model)]
-        for server in (model, *servers):
-            measures.generate(server, Load(64, 4), "warm")
+        model, servers = start_all(stack, gap_microseconds=0)
         for turn in range(plan.rounds):
             for server in (model, *servers):
                 keep(samples, "streamed", server, plan.full, turn)
@@ -61,10 +66,19 @@ def saturated_rounds(plan: Plan) -> dict[str, list[Sample]]:
     return samples
 
 
-def keep(samples: dict[str, list[Sample]], what: str, server: Server, load: Load, turn: int) -> None:
-    """One round of one load; every load goes on with sessions of its own from round to round."""
-    prefix = f"{what.split(',')[0].replace(' ', '-')}-{load.connections}"
-    sample = measures.with_cpu(server, load, prefix, turn * load.turns_each)
+def start_all(stack: ExitStack, gap_microseconds: int) -> tuple[Server, list[Server]]:
+    """The model and, warm, those who talk to it."""
+    model = processes.standin(stack, gap_microseconds)
+    servers = [processes.agentpool(stack, model), processes.peer(stack, model)]
+    for server in (model, *servers):
+        measures.generate(server, Load(16, 4), "warm")
+    return model, servers
+
+
+def keep(samples: Samples, what: str, server: Server, load: Load, turn: int) -> None:
+    """One round of one load, with sessions of its own."""
+    prefix = f"{what.split(',')[0].replace(' ', '-')}-{load.connections}-round-{turn}"
+    sample = measures.with_cpu(server, load, prefix)
     samples.setdefault(f"{server.name}: {what}", []).append(sample)
     print(f"  round {turn + 1}: {server.name}, {what}", file=sys.stderr)
 
@@ -102,7 +116,8 @@ def main() -> None:
     results = {
         "quick": chosen.quick,
         "machine": report.machine(),
-        "paced": paced_rounds(plan),
+        "first_token": first_token_rounds(plan),
+        "cpu": cpu_rounds(plan),
         "saturated": saturated_rounds(plan),
         "idle_streams": {"from_to": plan.streams, "bytes_each": idle_streams(plan)},
         "allocations": allocations(plan),

@@ -56,7 +56,7 @@ def middle(samples: list[Sample], *path: str) -> float:
 
 def table(results: dict[str, Any]) -> str:
     """The Markdown page of one run."""
-    rows = [*_paced(results["paced"]), *_saturated(results["saturated"])]
+    rows = [*_cpu(results["cpu"]), *_first_token(results["first_token"]), *_saturated(results["saturated"])]
     rows += [*_streams(results["idle_streams"]), *_allocations(results["allocations"])]
     lines = [f"- {name}: {value}" for name, value in results["machine"].items()]
     if results["quick"]:
@@ -71,26 +71,23 @@ def _row(name: str, ours: float, theirs: float, form: str = "{:,.0f}") -> Row:
     return name, form.format(ours), form.format(theirs), ratio
 
 
-def _paced(s: dict[str, list[Sample]]) -> list[Row]:
-    ours, theirs = s["agentpool: cpu"], s["fastapi: cpu"]
+def _cpu(s: dict[str, list[Sample]]) -> list[Row]:
+    ours, theirs = s["agentpool: paced"], s["fastapi: paced"]
     turns = sum(x["turns"] for x in ours)
-    rows = [
-        _row(
-            f"CPU time of a 20-token streamed turn, tokens 5 ms apart, 16 clients (us; {turns:,} turns)",
-            middle(ours, "cpu_us_per_turn"),
-            middle(theirs, "cpu_us_per_turn"),
-        )
-    ]
+    name = f"CPU time of a 20-token streamed turn, tokens 5 ms apart, 16 clients (us; {turns:,} turns)"
+    return [_row(name, middle(ours, "cpu_us_per_turn"), middle(theirs, "cpu_us_per_turn"))]
+
+
+def _first_token(s: dict[str, list[Sample]]) -> list[Row]:
+    rows = []
     for what in [key.removeprefix("model: ") for key in s if key.startswith("model: ")]:
         for quantile in ("p50", "p99"):
-            direct = middle(s[f"model: {what}"], "first_token_us", quantile)
-            added = [
-                (middle(s[f"{name}: {what}"], "first_token_us", quantile) - direct) / 1e3
-                for name in ("agentpool", "fastapi")
-            ]
-            rows.append(
-                _row(f"added to {what}, {quantile} (ms; direct {direct / 1e3:.2f})", *added, "{:.2f}")
+            direct, ours, theirs = (
+                middle(s[f"{name}: {what}"], "first_token_us", quantile) / 1e3
+                for name in ("model", "agentpool", "fastapi")
             )
+            name = f"added to {what}, {quantile} (ms; direct {direct:.2f})"
+            rows.append(_row(name, ours - direct, theirs - direct, "{:.2f}"))
     return rows
 
 

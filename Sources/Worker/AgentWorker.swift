@@ -105,11 +105,13 @@ public struct AgentWorker: Service {
         let drain = Drain()
         let conductor = TurnConductor(
             memory: memory, engine: engine, poolAlias: config.pool.name,
-            admission: admission, archives: ArchiveGate(memory: memory, summarizer: engine.summarizer, limit: 4),
+            admission: admission,
+            archives: ArchiveGate(memory: memory, summarizer: engine.summarizer, limit: 4),
             metrics: metrics, now: now)
         let api = PublicAPI(
             pool: spec.memory.scope, spec: spec, memory: memory, conductor: conductor, feeds: feeds,
-            recent: SharedRecentRequests(), credentials: credentials, metrics: metrics, startedAt: now() / 1000)
+            recent: SharedRecentRequests(), credentials: credentials, metrics: metrics,
+            startedAt: now() / 1000)
         let admin = AdminAPI(
             podName: settings.podName, memory: memory, admission: admission, feeds: feeds, metrics: metrics,
             readiness: readiness, drain: drain, listener: publicPort)
@@ -149,7 +151,7 @@ public struct AgentWorker: Service {
             host: settings.adminHost, port: settings.adminPort, maxConnections: 256)
         do {
             return try await HTTPListener.bind(configuration, group: group)
-        } catch where settings.adminPortMayChange {
+        } catch  where settings.adminPortMayChange {
             configuration.port = 0
             return try await HTTPListener.bind(configuration, group: group)
         }
@@ -168,7 +170,8 @@ public struct AgentWorker: Service {
                 race.addTask {
                     await drain.requested()
                     // Ends early only by cancellation: when the last request is done.
-                    try? await Task.sleep(for: self.settings.drainDelay + self.config.spec.drain.timeout.duration)
+                    try? await Task.sleep(
+                        for: self.settings.drainDelay + self.config.spec.drain.timeout.duration)
                 }
                 await race.next()
                 race.cancelAll()
@@ -203,7 +206,9 @@ public struct AgentWorker: Service {
                 throw WorkerStartError(
                     field: "spec.auth.apiKeysSecretRef",
                     problem: "there is no Secret `\(auth.apiKeysSecretRef?.name ?? "")`",
-                    mend: "add it as a document of the same file (or mount it in the pod), or write auth: {mode: None}")
+                    mend:
+                        "add it as a document of the same file (or mount it in the pod), or write auth: {mode: None}"
+                )
             }
             return Credentials(keys: keys, trusted: auth.trustedKeys)
         }
@@ -237,7 +242,8 @@ extension MemoryConfiguration {
             bufferRounds: spec.buffer.rounds, maxSessionBytes: spec.session.maxBytes.bytes,
             idleTTL: spec.session.idleTTL.duration, checkpointTTL: spec.checkpointTTL,
             recall: RecallSettings(
-                topK: spec.recall.topK, minScore: spec.recall.minScore, deadline: spec.recall.deadline.duration,
+                topK: spec.recall.topK, minScore: spec.recall.minScore,
+                deadline: spec.recall.deadline.duration,
                 embeddingDeadline: spec.recall.embeddingDeadline.duration))
     }
 }

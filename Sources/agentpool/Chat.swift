@@ -8,7 +8,8 @@ import Transport
 struct Chat: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Talk to a pool from the terminal.",
-        discussion: "Reads one message a line until the end of input. The API key is read from AGENTPOOL_API_KEY.")
+        discussion:
+            "Reads one message a line until the end of input. The API key is read from AGENTPOOL_API_KEY.")
 
     @Option(help: "The pool's public address.")
     var url = "http://127.0.0.1:8080"
@@ -63,7 +64,9 @@ struct Chat: AsyncParsableCommand {
         let response = try await client.execute(request)
         guard response.status == 200 else {
             let body = try await response.body.collect(upTo: 64 * 1024)
-            throw ChatFailure(message: Self.field("message", String(decoding: body, as: UTF8.self)) ?? "HTTP \(response.status)")
+            throw ChatFailure(
+                message: Self.field("message", String(decoding: body, as: UTF8.self))
+                    ?? "HTTP \(response.status)")
         }
         var parser = ServerSentEventParser(maxEventBytes: 1 << 20)
         var events: [ServerSentEvent] = []

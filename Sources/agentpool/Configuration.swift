@@ -17,7 +17,8 @@ enum Configuration {
         }
         guard let pool = manifest.pools.first, manifest.pools.count == 1 else {
             throw failure(
-                "\(path ?? "manifest"): holds \(manifest.pools.count) AgentPool documents; give a file with exactly one")
+                "\(path ?? "manifest"): holds \(manifest.pools.count) AgentPool documents; give a file with exactly one"
+            )
         }
         return (pool, manifest.secrets)
     }
@@ -52,7 +53,9 @@ enum Configuration {
     }
 
     private static func read(_ path: String) throws -> String {
-        if path == "-" { return String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self) }
+        if path == "-" {
+            return String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
+        }
         do {
             return try String(contentsOfFile: path, encoding: .utf8)
         } catch {

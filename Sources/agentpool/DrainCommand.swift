@@ -8,7 +8,9 @@ import Transport
 struct DrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "drain", abstract: "Drain the worker of this pod and return when it is done.",
-        discussion: "New turns are refused after drain.delay, running ones finish. Exits with 0 once nothing runs any more.")
+        discussion:
+            "New turns are refused after drain.delay, running ones finish. Exits with 0 once nothing runs any more."
+    )
 
     @Option(help: "The worker's admin port.")
     var adminPort = WorkerPort.admin

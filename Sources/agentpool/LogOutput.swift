@@ -6,7 +6,9 @@ import Logging
 enum LogOutput {
     static func bootstrap(level: Logger.Level) {
         let terminal = isatty(STDERR_FILENO) == 1
-        LoggingSystem.bootstrap { label in LineLogHandler(label: label, logLevel: level, forTerminal: terminal) }
+        LoggingSystem.bootstrap { label in
+            LineLogHandler(label: label, logLevel: level, forTerminal: terminal)
+        }
     }
 }
 
@@ -29,7 +31,8 @@ struct LineLogHandler: LogHandler {
 
     func log(event: LogEvent) {
         let all = metadata.merging(event.metadata ?? [:]) { $1 }.sorted { $0.key < $1.key }
-        let time = Date().formatted(.iso8601.dateTimeSeparator(.standard).time(includingFractionalSeconds: true))
+        let time = Date().formatted(
+            .iso8601.dateTimeSeparator(.standard).time(includingFractionalSeconds: true))
         var line = forTerminal ? Self.readable(event, all, time) : Self.json(event, all, time, label)
         line.append(UInt8(ascii: "\n"))
         // One write a line, so that lines of several threads don't mix.

@@ -20,7 +20,10 @@ struct Run: AsyncParsableCommand {
     @Option(help: "The public port; 0 takes any free one.")
     var port = WorkerPort.public
 
-    @Option(help: "The admin port (health, metrics, load, drain). Default: \(WorkerPort.admin), or a free one if that is taken.")
+    @Option(
+        help:
+            "The admin port (health, metrics, load, drain). Default: \(WorkerPort.admin), or a free one if that is taken."
+    )
     var adminPort: Int?
 
     @Option(help: "The address to listen on. Anything but loopback wants API keys in the manifest.")

@@ -26,7 +26,8 @@ import Testing
     }
 
     private func compare(_ bytes: [UInt8]) {
-        // Foundation guesses UTF-16 and UTF-32 from zeros and byte order marks at the start; JSON is UTF-8 here.
+        // Foundation guesses UTF-16 and UTF-32 from zeros and byte order marks at the start; JSON is UTF-8
+        // here.
         if bytes.prefix(4).contains(where: { $0 == 0 || $0 >= 0xEF }) { return }
         let theirs = Result { try JSONDecoder().decode(JSONValue.self, from: Data(bytes)) }
         let ours = Result { try Self.tree(bytes) }

@@ -5,7 +5,8 @@ import Memory
 import PoolAPI
 import Transport
 
-/// The stand-in model server of `Fixtures/model_server.py` as a process, and the real HTTP client that reaches it. One of each serves all tests.
+/// The stand-in model server of `Fixtures/model_server.py` as a process, and the real HTTP client that
+/// reaches it. One of each serves all tests.
 struct StandInModelServer: Sendable {
     static let shared = Result { try StandInModelServer() }
 

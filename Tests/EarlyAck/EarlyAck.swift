@@ -10,7 +10,8 @@ import Worker
 
 @main
 struct EarlyAck: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "agentpool-early-ack", subcommands: [Serve.self])
+    static let configuration = CommandConfiguration(
+        commandName: "agentpool-early-ack", subcommands: [Serve.self])
 
     struct Serve: AsyncParsableCommand {
         static let configuration = CommandConfiguration(commandName: "run")
@@ -23,7 +24,8 @@ struct EarlyAck: AsyncParsableCommand {
         @Option var delayMilliseconds = 50
 
         func run() async throws {
-            let manifest = try ManifestFile.parse(yaml: String(contentsOfFile: file, encoding: .utf8), file: file)
+            let manifest = try ManifestFile.parse(
+                yaml: String(contentsOfFile: file, encoding: .utf8), file: file)
             let pool = manifest.pools[0]
             var settings = WorkerSettings(dataDirectory: data, podName: "early")
             settings.host = host

@@ -30,7 +30,8 @@ struct LayeringTests {
         guard let permitted = try #require(Self.allowed[target]) else { return }
         var wrong: [String] = []
         for (file, text) in try Self.sources(of: target) {
-            for module in Self.imports(in: text) where modules.contains(module) && !permitted.contains(module) {
+            for module in Self.imports(in: text) where modules.contains(module) && !permitted.contains(module)
+            {
                 wrong.append("\(file) imports \(module)")
             }
         }
@@ -65,8 +66,11 @@ struct LayeringTests {
 
     private static func imports(in text: String) -> [String] {
         text.split(separator: "\n").compactMap { line in
-            guard let match = line.firstMatch(
-                of: /^(?:@\w+ )?(?:public |package |internal |private |fileprivate )?import (?:\w+ )??(\w+)(?:\.\w+)*\s*$/)
+            guard
+                let match = line.firstMatch(
+                    of:
+                        /^(?:@\w+ )?(?:public |package |internal |private |fileprivate )?import (?:\w+ )??(\w+)(?:\.\w+)*\s*$/
+                )
             else { return nil }
             return String(match.1)
         }

@@ -20,12 +20,14 @@ public struct LiveWorker: Sendable {
     public static func run<Result: Sendable>(
         spec: String = "{agents: [{name: assistant, instructions: Help.}], auth: {mode: None}}",
         secrets: [String: [String: String]] = [:], directory: TemporaryDirectory = TemporaryDirectory(),
-        adjust: (inout WorkerSettings) -> Void = { _ in }, _ body: @Sendable (LiveWorker) async throws -> Result
+        adjust: (inout WorkerSettings) -> Void = { _ in },
+        _ body: @Sendable (LiveWorker) async throws -> Result
     ) async throws -> Result {
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         let config = WorkerConfig(
-            pool: PoolReference(namespace: "default", name: "test"), spec: try AgentPoolSpec.parse(yaml: spec))
+            pool: PoolReference(namespace: "default", name: "test"), spec: try AgentPoolSpec.parse(yaml: spec)
+        )
         var settings = WorkerSettings(dataDirectory: directory.path, podName: "test-pod")
         settings.port = 0
         settings.adminPort = 0
@@ -52,7 +54,8 @@ public struct LiveWorker: Sendable {
                 throw CancellationError()
             }
             let live = LiveWorker(
-                url: "http://127.0.0.1:\(bound.port)", adminURL: "http://127.0.0.1:\(bound.adminPort)", client: client)
+                url: "http://127.0.0.1:\(bound.port)", adminURL: "http://127.0.0.1:\(bound.adminPort)",
+                client: client)
             do {
                 let result = try await body(live)
                 await group.triggerGracefulShutdown()
@@ -69,7 +72,8 @@ public struct LiveWorker: Sendable {
 
     /// One request, its body read to the end.
     public func send(
-        _ method: String, _ path: String, _ body: String? = nil, headers: [(name: String, value: String)] = [],
+        _ method: String, _ path: String, _ body: String? = nil,
+        headers: [(name: String, value: String)] = [],
         admin: Bool = false
     ) async throws -> (status: Int, headers: HTTPHeaders, body: String) {
         var request = HTTPRequest(

@@ -14,8 +14,8 @@ import Testing
             (TestServer.Kind.http1, false), (.http1, true), (.http2, false), (.http2, true),
         ])
     func slowReader(kind: TestServer.Kind, secure: Bool) async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(kind, certificate: secure ? certificate : nil)
+        let certificate = try await Certificate()
+        let server = try await TestServer(kind, certificate: secure ? certificate : nil)
         try await withClient({
             $0.caFile = certificate.file
             $0.slowReaderTimeout = .seconds(60)
@@ -36,8 +36,8 @@ import Testing
 
     @Test("An HTTP/2 reader that stays behind loses its own stream, and the others on the connection go on")
     func slowStream() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http2, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http2, certificate: certificate)
         try await withClient({
             $0.caFile = certificate.file
             $0.slowReaderTimeout = .milliseconds(100)

@@ -6,8 +6,8 @@ import Testing
 @Suite struct HTTP2Tests {
     @Test("Two hundred streams at the same time share one connection")
     func multiplexing() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http2, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
             try await withThrowingTaskGroup(of: HTTPResponse.self) { group in
                 for _ in 0..<200 {
@@ -31,8 +31,8 @@ import Testing
 
     @Test("An event arrives before the next one has been sent")
     func streaming() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http2, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
             let response = try await client.execute(
                 HTTPRequest(url: server.url("/step?steps=5"), version: .http2))
@@ -44,8 +44,8 @@ import Testing
 
     @Test("A request's body arrives whole, and HTTP/2 is agreed on within TLS")
     func bodies() async throws {
-        let certificate = try Certificate()
-        for server in [try TestServer(.http2), try TestServer(.http2, certificate: certificate)] {
+        let certificate = try await Certificate()
+        for server in [try await TestServer(.http2), try await TestServer(.http2, certificate: certificate)] {
             try await withClient({ $0.caFile = certificate.file }) { client in
                 let body = [UInt8](repeating: UInt8(ascii: "a"), count: 1 << 20)
                 let response = try await client.execute(
@@ -57,8 +57,8 @@ import Testing
 
     @Test("A stream that is reset in the middle of its body is an error, and the connection goes on")
     func reset() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http2, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
             let other = try await client.execute(
                 HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
@@ -81,8 +81,8 @@ import Testing
 
     @Test("Dropping a response resets its stream alone")
     func cancellation() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http2, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
             let other = try await client.execute(
                 HTTPRequest(url: server.url("/step?steps=2"), version: .http2))
@@ -95,8 +95,8 @@ import Testing
 
     @Test("Dropping the last response of a connection tells the server at once", arguments: [true, false])
     func lastCancellation(secure: Bool) async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http2, certificate: secure ? certificate : nil)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http2, certificate: secure ? certificate : nil)
         try await withClient({ $0.caFile = certificate.file }) { client in
             _ = try await client.execute(HTTPRequest(url: server.url("/stall"), version: .http2))
             try await server.counters { $0.gone == 1 }
@@ -107,8 +107,8 @@ import Testing
 
     @Test("A connection that breaks is an error for every stream on it, and an end for none")
     func brokenConnection() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http2, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http2, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
             let cut = try await client.execute(HTTPRequest(url: server.url("/cut"), version: .http2))
             var responses = [cut]
@@ -127,7 +127,7 @@ import Testing
 
     @Test("By prior knowledge, requests at the same time and one after another all succeed")
     func priorKnowledge() async throws {
-        let server = try TestServer(.http2)
+        let server = try await TestServer(.http2)
         try await withClient { client in
             for _ in 0..<3 {
                 try await withThrowingTaskGroup(of: String.self) { group in

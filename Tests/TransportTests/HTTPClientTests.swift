@@ -13,7 +13,7 @@ import Testing
             ("/interim", "final"),
         ])
     func framings(path: String, expected: String) async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(url: server.url(path)))
             #expect(try await response.body.text() == expected)
@@ -23,7 +23,7 @@ import Testing
     @Test("Method, headers and body reach the server as they were given")
     func request() async throws {
         struct Echo: Decodable { let method: String, headers: [String: String], body: String }
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             for method in ["POST", "PUT", "GET", "DELETE"] {
                 let body = method == "DELETE" ? nil : Array("{\"a\":1}".utf8)
@@ -46,7 +46,7 @@ import Testing
 
     @Test("A large request body arrives whole")
     func largeRequest() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let body = [UInt8](repeating: UInt8(ascii: "a"), count: 3 << 20)
             let response = try await client.execute(
@@ -57,7 +57,7 @@ import Testing
 
     @Test("A HEAD request has a head and no body")
     func head() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(method: "HEAD", url: server.url("/redirect")))
             #expect(response.status == 302)
@@ -67,7 +67,7 @@ import Testing
 
     @Test("A redirect is handed to the caller, not followed")
     func redirect() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(url: server.url("/redirect")))
             #expect(response.status == 302)
@@ -78,7 +78,7 @@ import Testing
 
     @Test("Requests one after another use one connection")
     func keepAlive() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             for _ in 0..<20 {
                 _ = try await client.execute(HTTPRequest(url: server.url("/hello"))).body.text()
@@ -91,7 +91,7 @@ import Testing
 
     @Test("No more connections are open than are allowed; the other requests wait their turn")
     func connectionLimit() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient({ $0.maxConnectionsPerHost = 2 }) { client in
             try await withThrowingTaskGroup(of: String.self) { group in
                 for _ in 0..<30 {
@@ -107,7 +107,7 @@ import Testing
 
     @Test("One request more than are allowed at a time is refused at once, and its place is free afterwards")
     func requestLimit() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient({ $0.maxRequests = 1 }) { client in
             let first = try await client.execute(HTTPRequest(url: server.url("/stall")))
             let refused = try await transportError {
@@ -121,7 +121,7 @@ import Testing
 
     @Test("An event arrives before the next one has been sent")
     func streaming() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(url: server.url("/step?steps=5")))
             try await expectSteps(5, of: response, from: server)
@@ -130,7 +130,7 @@ import Testing
 
     @Test("Pieces that arrive together wake the reader once")
     func burst() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(url: server.url("/burst")))
             var chunks = 0
@@ -141,7 +141,7 @@ import Testing
 
     @Test("A thousand streams run at the same time")
     func thousandStreams() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient({ $0.maxConnectionsPerHost = 1024 }) { client in
             try await withThrowingTaskGroup(of: HTTPResponse.self) { group in
                 for _ in 0..<1000 {
@@ -149,7 +149,7 @@ import Testing
                 }
                 var responses: [HTTPResponse] = []
                 for try await response in group { responses.append(response) }
-                #expect(try await server.counters().open_connections == 1000)
+                #expect(try await server.counters().openConnections == 1000)
                 #expect(client.statistics.runningRequests == 1000)
                 for response in responses {
                     try await server.go()

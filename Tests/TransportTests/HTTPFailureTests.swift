@@ -11,7 +11,7 @@ import Testing
             "/reset", "/cut",
         ])
     func brokenBody(path: String) async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(url: server.url(path)))
             var received: [UInt8] = []
@@ -28,7 +28,7 @@ import Testing
 
     @Test("Cancelling the task that reads closes the connection")
     func cancelReading() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(url: server.url("/stall")))
             let error = try await transportError {
@@ -40,13 +40,13 @@ import Testing
                 }
             }
             #expect(error?.kind == .cancelled)
-            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
+            try await server.counters { $0.connections == 1 && $0.openConnections == 0 }
         }
     }
 
     @Test("Cancelling a request that waits for its head closes the connection")
     func cancelHead() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let error = try await transportError {
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -57,13 +57,13 @@ import Testing
                 }
             }
             #expect(error?.kind == .cancelled)
-            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
+            try await server.counters { $0.connections == 1 && $0.openConnections == 0 }
         }
     }
 
     @Test("A request made by a cancelled task is not sent")
     func cancelledBefore() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let error = try await transportError {
                 try await withThrowingTaskGroup(of: Void.self) { group in
@@ -79,10 +79,10 @@ import Testing
 
     @Test("Dropping a response without reading it closes the connection")
     func dropping() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             _ = try await client.execute(HTTPRequest(url: server.url("/stall")))
-            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
+            try await server.counters { $0.connections == 1 && $0.openConnections == 0 }
             #expect(client.statistics.runningRequests == 0)
         }
     }
@@ -93,20 +93,20 @@ import Testing
             "/silent", "/stall",
         ])
     func idleTimeout(path: String) async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let error = try await transportError {
                 let request = HTTPRequest(url: server.url(path), idleTimeout: .milliseconds(50))
                 _ = try await client.execute(request).body.text()
             }
             #expect(error?.kind == .timeout(.idle))
-            try await server.counters { $0.connections == 1 && $0.open_connections == 0 }
+            try await server.counters { $0.connections == 1 && $0.openConnections == 0 }
         }
     }
 
     @Test("A response that goes on for too long meets the total timeout")
     func totalTimeout() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let error = try await transportError {
                 let request = HTTPRequest(url: server.url("/stall"), totalTimeout: .milliseconds(50))
@@ -150,7 +150,7 @@ import Testing
             ("/big-head", TransportError.Kind.tooLarge), ("/not-http", .malformedResponse),
         ])
     func badHeads(path: String, kind: TransportError.Kind) async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let error = try await transportError {
                 _ = try await client.execute(HTTPRequest(url: server.url(path)))
@@ -161,18 +161,18 @@ import Testing
 
     @Test("A body over the limit of collect is refused and its connection closed")
     func collectLimit() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             let response = try await client.execute(HTTPRequest(url: server.url("/flood?bytes=100000000")))
             let error = try await transportError { _ = try await response.body.collect(upTo: 100_000) }
             #expect(error?.kind == .tooLarge)
-            try await server.counters { $0.open_connections == 0 }
+            try await server.counters { $0.openConnections == 0 }
         }
     }
 
     @Test("Shutdown fails what runs and what comes later, and returns")
     func shutdown() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         let client = HTTPClient(configuration: .direct, logger: .quiet)
         let streaming = try await client.execute(HTTPRequest(url: server.url("/stall")))
         let errors = try await withThrowingTaskGroup(of: TransportError?.self) { group in
@@ -214,7 +214,7 @@ import Testing
 
     @Test("No error's text has a header's value, a path, a query or a body in it")
     func errorTexts() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         try await withClient { client in
             for path in ["/reset", "/cut", "/big-head", "/not-http", "/silent", "/stall"] {
                 let error = try await transportError {

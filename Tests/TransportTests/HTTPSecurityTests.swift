@@ -6,8 +6,8 @@ import Testing
 @Suite struct HTTPSecurityTests {
     @Test("A certificate that no known authority signed is refused unless its file is named")
     func trust() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http1, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http1, certificate: certificate)
         try await withClient { client in
             let error = try await transportError {
                 _ = try await client.execute(HTTPRequest(url: server.url("/hello")))
@@ -23,8 +23,8 @@ import Testing
 
     @Test("A trusted certificate for another host is refused")
     func wrongHost() async throws {
-        let certificate = try Certificate()
-        let server = try TestServer(.http1, certificate: certificate)
+        let certificate = try await Certificate()
+        let server = try await TestServer(.http1, certificate: certificate)
         try await withClient({ $0.caFile = certificate.file }) { client in
             let error = try await transportError {
                 _ = try await client.execute(HTTPRequest(url: server.url("/hello", host: "127.0.0.2")))
@@ -35,7 +35,7 @@ import Testing
 
     @Test("A request goes through the proxy that the environment names, except to hosts that it excepts")
     func proxy() async throws {
-        let server = try TestServer(.http1)
+        let server = try await TestServer(.http1)
         let environment = ["http_proxy": server.url(""), "no_proxy": "127.0.0.1,.internal"]
         try await withClient({ $0.proxies = ProxySettings { environment[$0] } }) { client in
             let proxied = try await client.execute(HTTPRequest(url: "http://example.invalid/echo"))

@@ -19,7 +19,7 @@ final class TestServer: Sendable {
 
     struct Counters: Decodable {
         let connections: Int
-        let open_connections: Int
+        let openConnections: Int
         let requests: Int
         let accepted: Int
         let gone: Int
@@ -33,7 +33,7 @@ final class TestServer: Sendable {
 
     static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures")
 
-    init(_ kind: Kind, certificate: Certificate? = nil) throws {
+    init(_ kind: Kind, certificate: Certificate? = nil) async throws {
         let python = "/usr/bin/python3"
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw Unavailable(description: "\(python) is missing: apt-get install python3 python3-h2")
@@ -48,7 +48,7 @@ final class TestServer: Sendable {
         process.standardInput = input
         process.standardOutput = output
         try process.run()
-        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        let line = await offThePool { String(decoding: output.fileHandleForReading.availableData, as: UTF8.self) }
         let ports = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         guard ports.count == 2 else {
             throw Unavailable(
@@ -71,7 +71,9 @@ final class TestServer: Sendable {
     func counters() async throws -> Counters {
         let response = try await control.execute(HTTPRequest(url: "http://127.0.0.1:\(controlPort)/counters"))
         let text = try await response.body.text()
-        return try JSONDecoder().decode(Counters.self, from: Data(text.utf8))
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(Counters.self, from: Data(text.utf8))
     }
 
     /// Returns the counters once they are as wanted; throws if that takes so long that it can't happen any more.
@@ -123,7 +125,7 @@ struct Certificate {
     let file: String
     let keyFile: String
 
-    init() throws {
+    init() async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "transport-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         file = folder.appending(path: "certificate.pem").path
@@ -141,7 +143,14 @@ struct Certificate {
         do { try openssl.run() } catch {
             throw TestServer.Unavailable(description: "openssl is missing: apt-get install openssl")
         }
-        openssl.waitUntilExit()
+        await offThePool { openssl.waitUntilExit() }
+    }
+}
+
+/// Waits for a process on a thread of its own: Swift's few threads are for the readers under test.
+private func offThePool<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
+    await withCheckedContinuation { continuation in
+        DispatchQueue.global().async { continuation.resume(returning: body()) }
     }
 }
 

@@ -10,7 +10,9 @@ struct ConnectionStateTests {
 
     private func fresh() -> ConnectionState { ConnectionState(limits: limits, now: start) }
 
-    private func head(_ state: inout ConnectionState, bytes: Int = 100, length: Int? = nil, keepAlive: Bool = true)
+    private func head(
+        _ state: inout ConnectionState, bytes: Int = 100, length: Int? = nil, keepAlive: Bool = true
+    )
         -> ConnectionState.HeadAction
     {
         state.headArrived(

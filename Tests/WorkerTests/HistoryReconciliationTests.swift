@@ -9,7 +9,9 @@ struct HistoryReconciliationTests {
     private func user(_ text: String) -> Message { Message(role: .user, content: text) }
     private func agent(_ text: String) -> Message { Message(role: .assistant, content: text) }
 
-    private func turn(_ sequence: Int, _ question: String, _ answer: String, forkedAfter: Int? = nil) -> StoredTurn {
+    private func turn(_ sequence: Int, _ question: String, _ answer: String, forkedAfter: Int? = nil)
+        -> StoredTurn
+    {
         StoredTurn(
             sequence: sequence,
             turn: Turn(
@@ -19,7 +21,9 @@ struct HistoryReconciliationTests {
 
     private var history: [StoredTurn] { [turn(1, "q1", "a1"), turn(2, "q2", "a2"), turn(3, "q3", "a3")] }
 
-    private func fit(_ prior: [Message], _ context: [StoredTurn]? = nil, count: Int = 3) -> HistoryReconciliation {
+    private func fit(_ prior: [Message], _ context: [StoredTurn]? = nil, count: Int = 3)
+        -> HistoryReconciliation
+    {
         .of(prior: prior, context: context ?? history, turnCount: count)
     }
 
@@ -48,7 +52,8 @@ struct HistoryReconciliationTests {
     func longerThanWindow() {
         let window = Array(history.dropFirst())
         #expect(
-            fit([user("q1"), agent("a1"), user("q2"), agent("a2"), user("q3"), agent("a3")], window) == .append)
+            fit([user("q1"), agent("a1"), user("q2"), agent("a2"), user("q3"), agent("a3")], window)
+                == .append)
     }
 
     @Test("a client that goes back forks after the turn where it is")
@@ -64,7 +69,9 @@ struct HistoryReconciliationTests {
 
     @Test("a conversation that we don't know at all stands beside the history, not in it")
     func unknown() {
-        #expect(fit([user("x"), agent("y")]) == HistoryReconciliation(forkedAfter: 0, carried: [user("x"), agent("y")]))
+        #expect(
+            fit([user("x"), agent("y")])
+                == HistoryReconciliation(forkedAfter: 0, carried: [user("x"), agent("y")]))
     }
 
     @Test("the model doesn't see what a fork left behind")

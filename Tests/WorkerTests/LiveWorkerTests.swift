@@ -46,9 +46,11 @@ struct LiveWorkerTests {
             let body = #"{"model":"assistant","messages":[{"role":"user","content":"note: blue"}]}"#
             let user = (name: "X-AgentPool-User", value: "u")
             let first = try await worker.send(
-                "POST", "/v1/chat/completions", body, headers: [user, (name: "x-stainless-retry-count", value: "0")])
+                "POST", "/v1/chat/completions", body,
+                headers: [user, (name: "x-stainless-retry-count", value: "0")])
             let again = try await worker.send(
-                "POST", "/v1/chat/completions", body, headers: [user, (name: "x-stainless-retry-count", value: "1")])
+                "POST", "/v1/chat/completions", body,
+                headers: [user, (name: "x-stainless-retry-count", value: "1")])
             let session = try #require(first.headers["x-session-id"])
             #expect(again.headers["x-session-id"] == session)
             #expect(again.headers["x-turn-id"] == first.headers["x-turn-id"])
@@ -68,8 +70,10 @@ struct LiveWorkerTests {
             }
             #expect(try await search("ann").contains("xylophone"))
             #expect(try await !search("bob").contains("xylophone"))
-            #expect(try await worker.send(
-                "GET", "/v1/sessions/a", headers: [(name: "X-AgentPool-User", value: "bob")]).status == 404)
+            #expect(
+                try await worker.send(
+                    "GET", "/v1/sessions/a", headers: [(name: "X-AgentPool-User", value: "bob")]
+                ).status == 404)
         }
     }
 
@@ -84,7 +88,8 @@ struct LiveWorkerTests {
             let found = try await worker.send(
                 "POST", "/v1/memories/search", #"{"query":"vault word xylophone"}"#, headers: user)
             #expect(!found.body.contains("xylophone"))
-            #expect(try await worker.chat("Hello again, friend.", session: "s").headers["x-memory-tier"] == "new")
+            #expect(
+                try await worker.chat("Hello again, friend.", session: "s").headers["x-memory-tier"] == "new")
         }
     }
 
@@ -92,7 +97,9 @@ struct LiveWorkerTests {
     func nativeTurns() async throws {
         try await LiveWorker.run { worker async throws in
             let follow = try await worker.client.execute(
-                HTTPRequest(method: "GET", url: worker.url + "/v1/sessions/s/events", headers: [(name: "X-AgentPool-User", value: "u")]))
+                HTTPRequest(
+                    method: "GET", url: worker.url + "/v1/sessions/s/events",
+                    headers: [(name: "X-AgentPool-User", value: "u")]))
             #expect(follow.status == 200)
             let turn = try await worker.send(
                 "POST", "/v1/sessions/s/turns", #"{"input":"My cat is Tom.","turn_id":"t1"}"#,
@@ -111,7 +118,9 @@ struct LiveWorkerTests {
             let resumed = try await worker.client.execute(
                 HTTPRequest(
                     method: "GET", url: worker.url + "/v1/sessions/s/events",
-                    headers: [(name: "X-AgentPool-User", value: "u"), (name: "Last-Event-ID", value: "t1.1.1")]))
+                    headers: [
+                        (name: "X-AgentPool-User", value: "u"), (name: "Last-Event-ID", value: "t1.1.1"),
+                    ]))
             var missed = ""
             for try await chunk in resumed.body {
                 missed += String(decoding: chunk, as: UTF8.self)
@@ -175,14 +184,18 @@ struct LiveWorkerTests {
                 #expect(try await worker.send("GET", probe, admin: true).status == 200)
             }
             let load = try await worker.send("GET", "/load", admin: true).body
-            #expect(load == #"{"activeSessions":1,"runningTurns":0,"pendingRequests":0,"pods":[{"name":"test-pod","activeSessions":1,"runningTurns":0,"pendingRequests":0}]}"#)
+            #expect(
+                load
+                    == #"{"activeSessions":1,"runningTurns":0,"pendingRequests":0,"pods":[{"name":"test-pod","activeSessions":1,"runningTurns":0,"pendingRequests":0}]}"#
+            )
             let metrics = try await worker.send("GET", "/metrics", admin: true).body
             #expect(metrics.contains("agentpool_turns_total{ending=\"complete\"} 1\n"))
             #expect(try await worker.send("GET", "/v1/models", admin: true).status == 404)
         }
     }
 
-    @Test("drains when it is asked to: answers what runs, refuses what comes, tells event streams to reconnect")
+    @Test(
+        "drains when it is asked to: answers what runs, refuses what comes, tells event streams to reconnect")
     func drain() async throws {
         try await LiveWorker.run { worker async throws in
             let stream = try await worker.client.execute(
@@ -201,7 +214,8 @@ struct LiveWorkerTests {
         let spec = """
             {agents: [{name: assistant, instructions: Help.}], auth: {apiKeysSecretRef: {name: keys}, trustedKeys: [backend]}}
             """
-        try await LiveWorker.run(spec: spec, secrets: ["keys": ["web": "k1", "backend": "k2"]]) { worker async throws in
+        try await LiveWorker.run(spec: spec, secrets: ["keys": ["web": "k1", "backend": "k2"]]) {
+            worker async throws in
             #expect(try await worker.chat("hi", session: "s").status == 401)
             let web = [(name: "Authorization", value: "Bearer k1")]
             #expect(try await worker.chat("hi", session: "s", headers: web).status == 403)

@@ -61,7 +61,8 @@ struct RequestParsingTests {
         #expect(error.param == param)
     }
 
-    @Test("that is no JSON says so", arguments: ["", "{", "[1]", "nonsense", #"{"messages":[}"#, #"{"a":1} x"#])
+    @Test(
+        "that is no JSON says so", arguments: ["", "{", "[1]", "nonsense", #"{"messages":[}"#, #"{"a":1} x"#])
     func broken(json: String) throws {
         let error = try #require(failure(json))
         #expect(error.status == .badRequest)
@@ -140,7 +141,9 @@ struct CredentialsTests {
         #expect(try caller("bearer k2").credential == "backend")
     }
 
-    @Test("that is missing or wrong is a 401 that repeats no key", arguments: [nil, "Bearer nope-secret", "k1", "Basic k1"])
+    @Test(
+        "that is missing or wrong is a 401 that repeats no key",
+        arguments: [nil, "Bearer nope-secret", "k1", "Basic k1"])
     func unknown(key: String?) throws {
         do throws(APIError) {
             _ = try caller(key)
@@ -155,7 +158,8 @@ struct CredentialsTests {
     func endUsers() throws {
         let trusted = try caller("Bearer k2")
         #expect(try trusted.principal(pool: "p", headers: [:], user: "u").endUser == "u")
-        #expect(try trusted.principal(pool: "p", headers: ["X-AgentPool-User": "h"], user: "u").endUser == "h")
+        #expect(
+            try trusted.principal(pool: "p", headers: ["X-AgentPool-User": "h"], user: "u").endUser == "h")
         let plain = try caller("Bearer k1")
         #expect(try plain.principal(pool: "p", headers: [:], user: nil).endUser == nil)
         do throws(APIError) {

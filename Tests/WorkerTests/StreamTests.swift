@@ -9,18 +9,22 @@ import Testing
 
 @Suite("A stream")
 struct StreamTests {
-    private func encoder(_ framing: BodyFraming = .untilClose, usage: Bool = false) throws -> ChatStreamEncoder {
+    private func encoder(_ framing: BodyFraming = .untilClose, usage: Bool = false) throws
+        -> ChatStreamEncoder
+    {
         ChatStreamEncoder(
             turn: try #require(TurnID("t\"1")), created: 7, model: "m", includeUsage: usage, framing: framing)
     }
 
     private func events(_ buffer: ByteBuffer) throws -> [[String: Any]] {
-        try String(buffer: buffer).components(separatedBy: "\n\n").filter { !$0.isEmpty && $0 != "data: [DONE]" }
-            .map { event in
-                #expect(event.hasPrefix("data: "))
-                let json = try JSONSerialization.jsonObject(with: Data(event.dropFirst(6).utf8))
-                return try #require(json as? [String: Any])
-            }
+        try String(buffer: buffer).components(separatedBy: "\n\n").filter {
+            !$0.isEmpty && $0 != "data: [DONE]"
+        }
+        .map { event in
+            #expect(event.hasPrefix("data: "))
+            let json = try JSONSerialization.jsonObject(with: Data(event.dropFirst(6).utf8))
+            return try #require(json as? [String: Any])
+        }
     }
 
     private func delta(_ event: [String: Any]) -> [String: Any]? {

@@ -1,7 +1,8 @@
 import Memory
 import PoolAPI
 
-/// Decides about a turn's new messages before anything else runs: refused by which rule, or admitted with or without recall.
+/// Decides about a turn's new messages before anything else runs: refused by which rule, or admitted with or
+/// without recall.
 public struct InputGuard: Sendable {
     public enum Verdict: Equatable, Sendable {
         case admitted(wantsMemory: Bool)
@@ -31,7 +32,8 @@ public struct InputGuard: Sendable {
     /// A compiled pattern with the field that holds it.
     private struct Pattern: Sendable {
         let field: String
-        // Safe to share: a Regex made from text holds no closures, and its program is compiled before it is shared.
+        // Safe to share: a Regex made from text holds no closures, and its program is compiled before it is
+        // shared.
         nonisolated(unsafe) let regex: Regex<AnyRegexOutput>
     }
 
@@ -58,9 +60,7 @@ public struct InputGuard: Sendable {
             return .refused(
                 Refusal(
                     rule: "guard.maxInputCharacters",
-                    message:
-                        "The new messages have more than \(maxInputCharacters) characters together. Shorten them."
-                ))
+                    message: "The new messages have more than \(maxInputCharacters) characters. Shorten them."))
         }
         for pattern in forbidden where messages.contains(where: { $0.content.contains(pattern.regex) }) {
             return .refused(

@@ -1,4 +1,5 @@
-/// Decides by its words alone whether a message could be helped by memories: greetings, thanks and bare assent can't.
+/// Decides by its words alone whether a message could be helped by memories: greetings, thanks and bare
+/// assent can't.
 enum MemoryWish {
     /// Errs towards true: a needless recall costs a few milliseconds, a missed one costs the answer.
     static func isWorthRecalling(_ text: some StringProtocol) -> Bool {
@@ -16,7 +17,8 @@ enum MemoryWish {
                 sawGreeting = true
             }
         }
-        // "That is it?" is made of fillers alone and may well ask back; emoji and punctuation alone ask nothing.
+        // "That is it?" is made of fillers alone and may well ask back; emoji and punctuation alone ask
+        // nothing.
         return sawFiller && !sawGreeting
     }
 

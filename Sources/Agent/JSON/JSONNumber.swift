@@ -81,7 +81,8 @@ struct JSONNumber {
 
     /// The nearest double; nil where none is near.
     func double(in bytes: [UInt8]) -> Double? {
-        // Digits and power are both exact doubles here, so one rounding gives the nearest (Clinger's fast path).
+        // Digits and power are both exact doubles here, so one rounding gives the nearest (Clinger's fast
+        // path).
         if let digits, digits <= 1 << 53, abs(exponent) < Self.powersOfTen.count {
             let magnitude = Double(digits)
             let scaled =

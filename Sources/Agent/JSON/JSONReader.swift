@@ -1,4 +1,5 @@
-/// A strict pull reader of JSON (RFC 8259) over bytes: callers take the fields they need and skip the rest, no tree is built.
+/// A strict pull reader of JSON (RFC 8259) over bytes: callers take the fields they need and skip the rest,
+/// no tree is built.
 ///
 ///     var reader = JSONReader(bytes)
 ///     try reader.beginObject()
@@ -13,9 +14,10 @@
 ///     }
 ///     try reader.finish()
 ///
-/// After `nextKey` answered a key, and after `nextElement` answered true, exactly one value must be read or skipped.
-/// A container that was begun is read to its end: until `nextKey` answers nil, `nextElement` false. What is skipped is
-/// checked as strictly as what is read. A value type: a copy is a bookmark that reads on independently.
+/// After `nextKey` answered a key, and after `nextElement` answered true, exactly one value must be read or
+/// skipped. A container that was begun is read to its end: until `nextKey` answers nil, `nextElement` false.
+/// What is skipped is checked as strictly as what is read. A value type: a copy is a bookmark that reads on
+/// independently.
 public struct JSONReader: Sendable {
     /// What the next value is, by its first character.
     public enum Kind: Sendable {
@@ -33,8 +35,8 @@ public struct JSONReader: Sendable {
 
     /// - Parameters:
     ///   - depthLimit: containers that may be open at once.
-    ///   - repairsSurrogates: an escape that names half a surrogate pair is read as U+FFFD instead of an error; for
-    ///     model servers that cut a character in two between chunks.
+    ///   - repairsSurrogates: an escape that names half a surrogate pair is read as U+FFFD instead of an
+    ///     error; for model servers that cut a character in two between chunks.
     public init(_ bytes: [UInt8], depthLimit: Int = 64, repairsSurrogates: Bool = false) {
         self.bytes = bytes
         self.offset = 0
@@ -76,8 +78,7 @@ public struct JSONReader: Sendable {
             throw JSONError(.expected("a member's name"), offset: offset)
         }
         let key = try readString()
-        guard try nextByte() == UInt8(ascii: ":") else { throw JSONError(.expected("':'"), offset: offset) }
-        offset += 1
+        try takeColon()
         return key
     }
 
@@ -154,7 +155,7 @@ public struct JSONReader: Sendable {
         case .array:
             try beginArray()
             while try nextElement() { try skipValue() }
-        case .string: _ = try readString()
+        case .string: try skipString()
         case .number: _ = try readNumber()
         case .bool: _ = try readBool()
         case .null: _ = try readNull()
@@ -221,8 +222,37 @@ extension JSONReader {
         return true
     }
 
+    /// As `nextKey`, but makes no text of the name.
     private mutating func skipKey() throws(JSONError) -> Bool {
-        try nextKey() != nil
+        guard try advance(toMemberBefore: UInt8(ascii: "}"), or: "',' or '}'") else { return false }
+        guard try nextByte() == UInt8(ascii: "\"") else {
+            throw JSONError(.expected("a member's name"), offset: offset)
+        }
+        try skipString()
+        try takeColon()
+        return true
+    }
+
+    private mutating func takeColon() throws(JSONError) {
+        guard try nextByte() == UInt8(ascii: ":") else { throw JSONError(.expected("':'"), offset: offset) }
+        offset += 1
+    }
+
+    /// Passes over a string; only one that isn't plain ASCII has to be read to be checked.
+    private mutating func skipString() throws(JSONError) {
+        var end = offset + 1
+        while end < bytes.count {
+            switch bytes[end] {
+            case UInt8(ascii: "\""):
+                offset = end + 1
+                return
+            case UInt8(ascii: "\\"), 0..<0x20, 0x80...:
+                _ = try readString()
+                return
+            default: end += 1
+            }
+        }
+        throw JSONError(.unexpectedEnd, offset: bytes.count)
     }
 
     private mutating func take(literal: StaticString) throws(JSONError) {

@@ -64,7 +64,8 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// The shortest text that reads back as the same double. JSON has no infinities and no NaN: they become null.
+    /// The shortest text that reads back as the same double. JSON has no infinities and no NaN: they become
+    /// null.
     public mutating func double(_ value: Double) {
         separate()
         bytes.append(contentsOf: (value.isFinite ? value.description : "null").utf8)

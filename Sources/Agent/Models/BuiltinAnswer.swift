@@ -1,6 +1,7 @@
-/// Composes the built-in model's answer: the remembered statements that share the question's words, quoted with their source.
 import Memory
 
+/// Composes the built-in model's answer: the remembered statements that share the question's words, quoted
+/// with their source.
 enum BuiltinAnswer {
     /// A statement that may answer, and where it comes from.
     private struct Candidate {

@@ -1,8 +1,9 @@
 import Memory
 import PoolAPI
 
-/// The offline default: no language model, and it says so. Answers from the recent turns and the recalled memories by matching
-/// words, notes what it is told, sums up by extraction. Needs no server; the same prompt always gives the same reply.
+/// The offline default: no language model, and it says so. Answers from the recent turns and the recalled
+/// memories by matching words, notes what it is told, sums up by extraction. Needs no server; the same prompt
+/// always gives the same reply.
 public struct BuiltinChatModel: ChatModel {
     /// How long each word takes; nil sends them as fast as they are read.
     private let wordInterval: Duration?

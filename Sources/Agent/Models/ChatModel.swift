@@ -53,7 +53,8 @@ public enum ChatDelta: Sendable, Equatable {
     case usage(TokenUsage)
 }
 
-/// A piece of a function call: the first piece of an index brings `id` and `name`, each may bring more `arguments`.
+/// A piece of a function call: the first piece of an index brings `id` and `name`, each may bring more
+/// `arguments`.
 public struct ToolCallDelta: Sendable, Equatable {
     public var index: Int
     public var id: String?

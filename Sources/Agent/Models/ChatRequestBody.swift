@@ -74,7 +74,8 @@ enum ChatRequestBody {
 }
 
 extension JSONWriter {
-    /// A value of the manifest; an object's members in the order of their names, so that equal values are equal bytes.
+    /// A value of the manifest; an object's members in the order of their names, so that equal values are
+    /// equal bytes.
     public mutating func value(_ value: JSONValue) {
         switch value {
         case .null: null()

@@ -1,7 +1,8 @@
 import Memory
 import Transport
 
-/// The state of one streamed reply as a value: bytes go in, deltas come out, and it knows whether the reply is whole.
+/// The state of one streamed reply as a value: bytes go in, deltas come out, and it knows whether the reply
+/// is whole.
 struct ChatStream: Sendable {
     private enum State {
         case streaming
@@ -35,8 +36,8 @@ struct ChatStream: Sendable {
 
     /// Feeds the bytes of one network chunk and appends the deltas that they complete.
     ///
-    /// Throws `.rejected` for an error object of the server and `.malformed` for what isn't the protocol; the deltas
-    /// before it were appended.
+    /// Throws `.rejected` for an error object of the server and `.malformed` for what isn't the protocol; the
+    /// deltas before it were appended.
     mutating func feed(_ bytes: [UInt8], into deltas: inout [ChatDelta]) throws(ModelError) {
         events.removeAll(keepingCapacity: true)
         do {

@@ -1,7 +1,8 @@
 import PoolAPI
 import Transport
 
-/// How a request reaches a model's server: address, key, one retry where no connection came about, errors in one shape.
+/// How a request reaches a model's server: address, key, one retry where no connection came about, errors in
+/// one shape.
 struct ModelEndpoint: Sendable {
     /// Reads a Secret's key each time it is asked, so that a changed one is used at once.
     typealias Secrets = @Sendable (SecretKeyRef) -> String?
@@ -65,20 +66,20 @@ struct ModelEndpoint: Sendable {
     private func secret() throws(ModelError) -> String? {
         guard let reference = model.apiKeySecretRef else { return nil }
         guard let value = secrets(reference) else {
-            throw ModelError(
-                .configuration,
-                "\(field).apiKeySecretRef: the Secret \(reference.name) has no key \(reference.key); add it, or name another."
-            )
+            throw unusable(reference, "is not there: add it to the Secret, or name another")
         }
         // A mounted file often ends in a line end that is no part of the key.
         let key = String(Sentences.trimmed(value))
         guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw ModelError(
-                .configuration,
-                "\(field).apiKeySecretRef: key \(reference.key) of the Secret \(reference.name) holds no usable API key."
-            )
+            throw unusable(reference, "holds no API key: put one into the Secret, printable ASCII without spaces")
         }
         return key
+    }
+
+    private func unusable(_ reference: SecretKeyRef, _ why: String) -> ModelError {
+        ModelError(
+            .configuration,
+            "\(field).apiKeySecretRef: the key \(reference.key) of the Secret \(reference.name) \(why).")
     }
 
     private func rejection(_ response: HTTPResponse, hiding secret: String?) async -> ModelError {

@@ -1,8 +1,9 @@
 import Foundation
 import Memory
 
-/// The built-in embedding: words, pairs of words and n-grams of characters, hashed with a sign into a fixed number of
-/// dimensions (the hashing trick of Weinberger et al., 2009). Finds shared words and spellings; knows no synonyms.
+/// The built-in embedding: words, pairs of words and n-grams of characters, hashed with a sign into a fixed
+/// number of dimensions (the hashing trick of Weinberger et al., 2009). Finds shared words and spellings;
+/// knows no synonyms.
 ///
 /// The same text gives the same vector in every process and on every machine of one libm.
 public struct NgramEmbedder: Sendable {
@@ -78,8 +79,8 @@ private struct FeatureBag {
         }
     }
 
-    /// Calls with each distinct feature's hash and log-damped weight, in the order of the hashes: a sum of floats depends
-    /// on its order, and this one is the same in every process.
+    /// Calls with each distinct feature's hash and log-damped weight, in the order of the hashes: a sum of
+    /// floats depends on its order, and this one is the same in every process.
     mutating func forEach(_ body: (UInt64, Float) -> Void) {
         features.sort { $0.hash < $1.hash }
         var index = 0

@@ -5,15 +5,16 @@ import Transport
 
 /// A chat model behind any server that speaks OpenAI's chat-completions API.
 ///
-/// Replies are always asked for as a stream with usage. A call that found no connection is tried once more; one that
-/// reached the server never is: only the client knows whether asking twice is right.
+/// Replies are always asked for as a stream with usage. A call that found no connection is tried once more;
+/// one that reached the server never is: only the client knows whether asking twice is right.
 public struct OpenAIChatModel: ChatModel {
     private let endpoint: ModelEndpoint
     private let limits: Prompt.Limits
 
     /// - Parameters:
     ///   - field: the model's place in the manifest, such as `spec.models[0]`; errors name it.
-    ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call.
+    ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every
+    ///     call.
     ///   - idleTimeout: how long the server may be silent, before and within its reply.
     public init(
         _ model: AgentPoolSpec.Model, field: String, http: HTTPClient,
@@ -102,7 +103,8 @@ struct OpenAIChatReply: ChatReply {
             do {
                 try stream.feed(bytes, into: &deltas)
             } catch  where !deltas.isEmpty {
-                // What came before the error is delivered first; the stream keeps the error for the next call.
+                // What came before the error is delivered first; the stream keeps the error for the next
+                // call.
             }
         }
         return deltas

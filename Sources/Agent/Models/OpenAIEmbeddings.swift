@@ -2,11 +2,13 @@ import Memory
 import PoolAPI
 import Transport
 
-/// Embeddings of any server that speaks OpenAI's embeddings API: batched, put in order, checked and brought to unit length.
+/// Embeddings of any server that speaks OpenAI's embeddings API: batched, put in order, checked and brought
+/// to unit length.
 public struct OpenAIEmbeddings: Sendable {
     /// Texts a request. Servers' own limits start at 32 (text-embeddings-inference).
     static let batchSize = 32
-    /// Bytes of a text that are sent; models read less than this, and some servers refuse more than they read.
+    /// Bytes of a text that are sent; models read less than this, and some servers refuse more than they
+    /// read.
     static let textLimit = 32 * 1024
     static let replyLimit = 64 << 20
     private static let reserved: Set<String> = ["model", "input", "encoding_format"]

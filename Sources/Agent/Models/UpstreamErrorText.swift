@@ -1,12 +1,13 @@
-/// Reads what a model's server says about an error, in the shapes that servers use, and makes it fit to be shown.
+/// Reads what a model's server says about an error, in the shapes that servers use, and makes it fit to be
+/// shown.
 struct UpstreamErrorText: Equatable {
     static let messageLimit = 500
 
     var message: String?
     var code: String?
 
-    /// Reads `{"error": {"message", "code", "type"}}`, `{"error": "..."}`, `{"message": "..."}`, `{"detail": "..."}`
-    /// and plain text. Whatever else it is, there is no message in it.
+    /// Reads `{"error": {"message", "code", "type"}}`, `{"error": "..."}`, `{"message": "..."}`, `{"detail":
+    /// "..."}` and plain text. Whatever else it is, there is no message in it.
     init(body: [UInt8]) {
         var reader = JSONReader(body)
         do {

@@ -1,7 +1,8 @@
-/// Quotes text that others wrote, so that no content can end the quotation: one JSON object a line between two tags.
+/// Quotes text that others wrote, so that no content can end the quotation: one JSON object a line between
+/// two tags.
 ///
-/// Inside JSON a line end is `\n` and, here, every `<` is `\u003c`. So a quoted text can neither begin a line nor
-/// spell a tag, whatever it holds, and a model still reads it without effort.
+/// Inside JSON a line end is `\n` and, here, every `<` is `\u003c`. So a quoted text can neither begin a line
+/// nor spell a tag, whatever it holds, and a model still reads it without effort.
 enum QuotedData {
     /// `<tag>`, an introduction, a line for each object, `</tag>`.
     ///
@@ -25,7 +26,8 @@ enum QuotedData {
         writer.beginObject()
         write(&writer)
         writer.endObject()
-        // JSON's own syntax holds no '<', so each one stands inside a string, where the escape means the same.
+        // JSON's own syntax holds no '<', so each one stands inside a string, where the escape means the
+        // same.
         guard writer.bytes.contains(UInt8(ascii: "<")) else {
             return String(decoding: writer.bytes, as: UTF8.self)
         }

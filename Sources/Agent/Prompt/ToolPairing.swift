@@ -1,6 +1,7 @@
 import Memory
 
-/// Makes a list of messages acceptable to servers that insist on tool calls and their answers being complete pairs.
+/// Makes a list of messages acceptable to servers that insist on tool calls and their answers being complete
+/// pairs.
 ///
 /// A turn that was cut off, or whose first part left the context, may hold one without the other.
 enum ToolPairing {

@@ -1,5 +1,5 @@
-/// Finds, without a model, what a text names: people and places by their capitals, numbers, codes, dates, addresses, and
-/// the Chinese words that stand out.
+/// Finds, without a model, what a text names: people and places by their capitals, numbers, codes, dates,
+/// addresses, and the Chinese words that stand out.
 enum Entities {
     /// In order of appearance, each once.
     static func found(in texts: [String], limit: Int = SummaryReply.entityLimit) -> [String] {

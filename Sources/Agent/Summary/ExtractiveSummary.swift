@@ -1,6 +1,7 @@
 import Memory
 
-/// Sums a batch of turns up without a model: keeps the sentences whose words weigh most, in their order, word for word.
+/// Sums a batch of turns up without a model: keeps the sentences whose words weigh most, in their order, word
+/// for word.
 enum ExtractiveSummary {
     static let summaryLimit = 1600
 

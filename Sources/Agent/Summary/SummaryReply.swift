@@ -1,6 +1,7 @@
 import Memory
 
-/// Reads a model's answer to ``SummaryPrompt``, also where it is wrapped in prose, fences or thoughts, or isn't JSON at all.
+/// Reads a model's answer to ``SummaryPrompt``, also where it is wrapped in prose, fences or thoughts, or
+/// isn't JSON at all.
 enum SummaryReply {
     static let replyLimit = 64 * 1024
     static let summaryLimit = 4000
@@ -116,7 +117,8 @@ extension SummaryFailure {
         where (400..<500).contains(error.status ?? 0)
             && ![401, 403, 408, 409, 425, 429].contains(error.status):
             self = .permanent(error.message)
-        // A wrong key or manifest is mended by people; what was said must wait for that, not be parked for it.
+        // A wrong key or manifest is mended by people; what was said must wait for that, not be parked for
+        // it.
         case .configuration, .rejected, .unavailable, .timeout, .interrupted, .malformed, .cancelled:
             self = .transient(error.message)
         }

@@ -1,7 +1,7 @@
 /// Cuts text into sentences and tells what a sentence does: ask or state.
 enum Sentences {
-    /// The sentences of a text, trimmed, without empty ones. Line ends separate too; a point inside `4.5` or an
-    /// address doesn't.
+    /// The sentences of a text, trimmed, without empty ones. Line ends separate too; a point inside `4.5` or
+    /// an address doesn't.
     static func split(_ text: String) -> [String] {
         var sentences: [String] = []
         var current = ""

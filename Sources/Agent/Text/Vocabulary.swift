@@ -1,4 +1,5 @@
-/// The word lists of the rules that read text without a model. English and Chinese; other languages fall through to the safe side.
+/// The word lists of the rules that read text without a model. English and Chinese; other languages fall
+/// through to the safe side.
 enum Vocabulary {
     /// Words that say nothing about what a text is about. The last line is what apostrophes leave over.
     static let stopWords: Set<String> = [
@@ -35,7 +36,8 @@ enum Vocabulary {
         "s",
     ]
 
-    /// Of the words above, those that need company: alone, or only among themselves, they may ask for something.
+    /// Of the words above, those that need company: alone, or only among themselves, they may ask for
+    /// something.
     static let smallTalkFillers: Set<String> = [
         "you", "very", "so", "a", "it", "that", "is", "all", "and", "the", "there", "again", "too", "s",
     ]

@@ -1,6 +1,6 @@
-/// Puts a reply's deltas together into the message that is stored, and tells which events each of them is.
 import Memory
 
+/// Puts a reply's deltas together into the message that is stored, and tells which events each of them is.
 public struct CollectedReply: Sendable, Equatable {
     public private(set) var text = ""
     public private(set) var finishReason: FinishReason?
@@ -28,8 +28,8 @@ public struct CollectedReply: Sendable, Equatable {
         Message(role: .assistant, content: text, toolCalls: calls.isEmpty ? nil : toolCalls)
     }
 
-    /// Takes the deltas that arrived together and appends what a client is told of them. Tool calls are told when they
-    /// are whole: at the finish.
+    /// Takes the deltas that arrived together and appends what a client is told of them. Tool calls are told
+    /// when they are whole: at the finish.
     mutating func take(_ deltas: [ChatDelta], telling events: inout [TurnEvent]) throws(ModelError) {
         for delta in deltas {
             switch delta {

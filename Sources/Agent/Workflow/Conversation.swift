@@ -1,6 +1,7 @@
-/// The `converse` node: streams the model's reply to the client while the client stays, the time lasts and the model goes on.
 import Memory
 
+/// The `converse` node: streams the model's reply to the client while the client stays, the time lasts and
+/// the model goes on.
 public struct Conversation: Sendable {
     public internal(set) var reply = CollectedReply()
     public internal(set) var ending = Turn.Ending.complete
@@ -30,8 +31,8 @@ extension Conversation {
         case calledOff
     }
 
-    /// Runs reply, client and clock side by side. The first to end ends the others; what was generated until then is
-    /// kept. Returns when all of them have ended: no connection to the model outlives the turn.
+    /// Runs reply, client and clock side by side. The first to end ends the others; what was generated until
+    /// then is kept. Returns when all of them have ended: no connection to the model outlives the turn.
     static func hold(_ call: Call) async -> Conversation {
         await withTaskGroup(of: Finished.self) { group in
             group.addTask { .reply(await stream(call)) }

@@ -29,11 +29,13 @@ public struct TurnEngine: Sendable {
     private let logger: Logger
     private let now: @Sendable () -> Int64
 
-    /// Builds everything that the manifest names, once. Throws an error that names the field where something is missing.
+    /// Builds everything that the manifest names, once. Throws an error that names the field where something
+    /// is missing.
     ///
     /// - Parameters:
     ///   - spec: with its defaults filled in.
-    ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call of a model.
+    ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call
+    ///     of a model.
     ///   - now: milliseconds since 1970.
     public init(
         spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient,
@@ -64,13 +66,14 @@ public struct TurnEngine: Sendable {
 
     /// Runs one turn to its end, its summary included. Returns when nothing of it runs any more.
     ///
-    /// To stop a turn let `clientLeft` return: what was generated is then committed, marked cancelled. Cancelling the calling
-    /// task stops the reply too, but reaches the commit as well, which may then fail.
+    /// To stop a turn let `clientLeft` return: what was generated is then committed, marked cancelled.
+    /// Cancelling the calling task stops the reply too, but reaches the commit as well, which may then fail.
     ///
     /// - Parameters:
-    ///   - clientLeft: returns when the client is gone, or at once when its task is cancelled; nil for turns that run on without.
-    ///   - emit: called with the events that arrived together, one call at a time. May suspend while the client reads slowly, obeys
-    ///     cancellation, and throws when the client is gone.
+    ///   - clientLeft: returns when the client is gone, or at once when its task is cancelled; nil for turns
+    ///     that run on without.
+    ///   - emit: called with the events that arrived together, one call at a time. May suspend while the
+    ///     client reads slowly, obeys cancellation, and throws when the client is gone.
     public func run(
         _ input: TurnInput, memory: TurnMemory, clientLeft: (@Sendable () async -> Void)?,
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void

@@ -1,8 +1,8 @@
 /// What a turn tells while it runs and when it ends.
 import Memory
 
-/// A turn ends with `.committed` or with `.failed`, and nothing comes after. A reply that the model broke off ends with both, in
-/// one array: what there was is committed, then the failure is told.
+/// A turn ends with `.committed` or with `.failed`, and nothing comes after. A reply that the model broke off
+/// ends with both, in one array: what there was is committed, then the failure is told.
 public enum TurnEvent: Sendable {
     /// A node of the workflow begins. Told together with what comes next, not ahead of it.
     case step(name: String)
@@ -100,7 +100,8 @@ public struct TurnFailure: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 extension TurnEvent {
-    /// The events of a turn that is stored already, for a client that sends it again: as if it had just been made.
+    /// The events of a turn that is stored already, for a client that sends it again: as if it had just been
+    /// made.
     ///
     /// For whole turns; one that was cut off is to be run again under its id.
     public static func replay(_ stored: StoredTurn) -> [TurnEvent] {

@@ -1,6 +1,7 @@
-/// What one turn starts from: the new messages, the session as it stands, and what the engine may do with its memory.
+/// What one turn starts from, and what the engine may do with its memory.
 import Memory
 
+/// The new messages and the session as it stands before them.
 public struct TurnInput: Sendable {
     public var turnID: TurnID
     public var sessionID: String
@@ -11,7 +12,8 @@ public struct TurnInput: Sendable {
     /// The turns that stand in the prompt, oldest first.
     public var history: [StoredTurn]
     public var rollingSummary: String
-    /// The client's own system message, for this turn only: it stands behind the agent's instructions and is not stored.
+    /// The client's own system message, for this turn only: it stands behind the agent's instructions and is
+    /// not stored.
     public var instructions: String?
     public var overrides: SamplingOverrides
     /// Stored with the turn; see `Turn.requestDigest`.

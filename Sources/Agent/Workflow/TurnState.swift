@@ -1,6 +1,6 @@
-/// The state that is passed through a turn's workflow: each node answers what it adds, nothing is shared.
 import Memory
 
+/// The state that is passed through a turn's workflow: each node answers what it adds, nothing is shared.
 public struct TurnState: Sendable {
     public let input: TurnInput
     /// Milliseconds since 1970.

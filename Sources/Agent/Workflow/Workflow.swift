@@ -1,7 +1,7 @@
 /// The graph of a turn as a value: which node runs first, and which one after it under which condition.
 ///
-/// Nodes are known by name. After a node its edges are tried in the order in which they were given; the first whose
-/// condition holds is taken. Where none holds the turn ends.
+/// Nodes are known by name. After a node its edges are tried in the order in which they were given; the first
+/// whose condition holds is taken. Where none holds the turn ends.
 public struct Workflow: Sendable, Equatable {
     /// What a node does.
     public enum NodeKind: String, Sendable, CaseIterable {
@@ -48,8 +48,8 @@ public struct Workflow: Sendable, Equatable {
     public let nodes: [Node]
     public let edges: [Edge]
 
-    /// Checks the graph: names are unique and known, every node is reached from `start`, none is visited twice, and no
-    /// edge stands behind one that is always taken.
+    /// Checks the graph: names are unique and known, every node is reached from `start`, none is visited
+    /// twice, and no edge stands behind one that is always taken.
     public init(start: String, nodes: [Node], edges: [Edge]) throws(WorkflowError) {
         self.start = start
         self.nodes = nodes
@@ -63,8 +63,8 @@ public struct Workflow: Sendable, Equatable {
         self.edges = edges
     }
 
-    /// `inputGuard -> recall -> converse -> commit -> summarize`, where the guard may pass recall by or end the turn, and
-    /// only a commit that left a plan is followed by a summary.
+    /// `inputGuard -> recall -> converse -> commit -> summarize`, where the guard may pass recall by or end
+    /// the turn, and only a commit that left a plan is followed by a summary.
     public static let standard = Workflow(
         valid: NodeKind.allCases.map { Node(name: $0.rawValue, kind: $0) },
         edges: [

@@ -15,7 +15,7 @@ public enum WorkflowError: Error, Sendable, Equatable, CustomStringConvertible {
         case .unreachableNode(let name): "no edge leads to node \(name); add one, or drop the node"
         case .cycle(let path): "the path \(path.joined(separator: " -> ")) has no end; drop one of its edges"
         case .deadEdge(let from, let to):
-            "the edge from \(from) to \(to ?? "the end") is never taken: one before it always is; put it first"
+            "the edge \(from) -> \(to ?? "end") is never taken, one before it always is; put it first"
         }
     }
 

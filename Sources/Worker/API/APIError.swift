@@ -59,7 +59,8 @@ struct APIError: Error, Sendable, Equatable {
                 "The header fields did not arrive within \(limits.headTimeout).")
         case .bodyTooSlow:
             APIError(
-                .requestTimeout, code: "request_timeout", "The body did not arrive within \(limits.bodyTimeout).")
+                .requestTimeout, code: "request_timeout",
+                "The body did not arrive within \(limits.bodyTimeout).")
         case .malformed:
             APIError(.badRequest, code: "malformed_request", "This is not a well-formed HTTP/1.1 request.")
         }

@@ -41,13 +41,16 @@ struct ChatCompletionsRequest: Sendable {
         case "model": model = try reader.string()
         case "messages": try readMessages(&reader)
         case "stream": stream = try reader.bool() ?? false
-        case "stream_options": includeUsage = try Self.member("include_usage", &reader) { r throws(APIError) in
-            try r.bool()
-        } ?? false
+        case "stream_options":
+            includeUsage =
+                try Self.member("include_usage", &reader) { r throws(APIError) in
+                    try r.bool()
+                } ?? false
         case "user": user = try reader.string()
-        case "metadata": sessionID = try Self.member("session_id", &reader) { r throws(APIError) in
-            try r.string()
-        }
+        case "metadata":
+            sessionID = try Self.member("session_id", &reader) { r throws(APIError) in
+                try r.string()
+            }
         case "temperature": overrides.temperature = try reader.number(in: 0...2)
         case "top_p": overrides.topP = try reader.number(in: 0...1)
         case "max_tokens", "max_completion_tokens":

@@ -19,7 +19,8 @@ extension PublicAPI {
         if let key = headers.first(name: "idempotency-key") {
             guard let id = TurnID(key) else {
                 throw APIError.invalid(
-                    "Idempotency-Key", "A turn id has 1 to \(TurnID.maximumBytes) bytes and no control characters.")
+                    "Idempotency-Key",
+                    "A turn id has 1 to \(TurnID.maximumBytes) bytes and no control characters.")
             }
             order.turnID = id
         }
@@ -41,7 +42,8 @@ extension PublicAPI {
         let reply = ChatReplyWriter(
             exchange: request.exchange, session: session,
             setsCookie: named == nil && SessionID.wantsCookie(headers),
-            model: chat.model ?? conductor.engine.entryAgent, streams: chat.stream, includeUsage: chat.includeUsage,
+            model: chat.model ?? conductor.engine.entryAgent, streams: chat.stream,
+            includeUsage: chat.includeUsage,
             scope: Scope(principal: principal, sessionID: session.value), feeds: feeds)
         try await conductor.conduct(
             order, scope: reply.scope, clientLeft: { await request.exchange.clientLeft() },

@@ -1,6 +1,5 @@
 /// How the inner layers' errors look to a client: which status, which code, whether to come again.
 import Agent
-import Agent
 import Memory
 import NIOHTTP1
 
@@ -22,7 +21,8 @@ extension APIError {
         case .forgotten:
             self.init(.conflict, code: "session_forgotten", "The memory answers: \(error).")
         case .cancelled:
-            self.init(.internalServerError, type: "server_error", code: "cancelled", "The turn was cancelled.")
+            self.init(
+                .internalServerError, type: "server_error", code: "cancelled", "The turn was cancelled.")
         }
     }
     init(_ failure: TurnFailure) {
@@ -34,6 +34,7 @@ extension APIError {
             }
         self.init(
             HTTPResponseStatus(statusCode: failure.status), type: type, code: failure.code, failure.message,
-            retryAfter: failure.retryAfter.flatMap { Int($0) } ?? (failure.status == 429 || failure.status == 503 ? 1 : nil))
+            retryAfter: failure.retryAfter.flatMap { Int($0) }
+                ?? (failure.status == 429 || failure.status == 503 ? 1 : nil))
     }
 }

@@ -147,7 +147,8 @@ struct FieldReader {
                 }
             }
             guard type == "text", let text else {
-                throw .unsupported(part, "Only parts of type `text` are supported; `\(part)` is `\(type ?? "?")`.")
+                throw .unsupported(
+                    part, "Only parts of type `text` are supported; `\(part)` is `\(type ?? "?")`.")
             }
             parts.append(text)
         }
@@ -167,7 +168,8 @@ struct FieldReader {
     private func mismatch(_ expected: String) -> APIError {
         let path = path
         return path.isEmpty
-            ? .invalid(nil, "The body must be \(expected).") : .invalid(path, "`\(path)` must be \(expected).")
+            ? .invalid(nil, "The body must be \(expected).")
+            : .invalid(path, "`\(path)` must be \(expected).")
     }
 
     private func syntax(_ error: JSONError) -> APIError {

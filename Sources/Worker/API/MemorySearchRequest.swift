@@ -19,7 +19,8 @@ struct MemorySearchRequest: Sendable {
             case "session_id": request.sessionID = try reader.string()
             default:
                 throw .invalid(
-                    field, "`\(field)` is unknown here; the fields are query, limit (or topK), user, session_id.")
+                    field,
+                    "`\(field)` is unknown here; the fields are query, limit (or topK), user, session_id.")
             }
         }
         try reader.end()

@@ -36,7 +36,8 @@ struct NativeTurnRequest: Sendable {
                 if let text = try reader.string() {
                     guard let id = TurnID(text) else {
                         throw .invalid(
-                            field, "A turn id has 1 to \(TurnID.maximumBytes) bytes and no control characters.")
+                            field,
+                            "A turn id has 1 to \(TurnID.maximumBytes) bytes and no control characters.")
                     }
                     request.turnID = id
                 }
@@ -44,7 +45,8 @@ struct NativeTurnRequest: Sendable {
             case "max_tokens": request.overrides.maxTokens = try reader.integer(in: 1...1_000_000)
             default:
                 throw .invalid(
-                    field, "`\(field)` is unknown here; the fields are input, agent, turn_id, user, temperature, "
+                    field,
+                    "`\(field)` is unknown here; the fields are input, agent, turn_id, user, temperature, "
                         + "max_tokens.")
             }
         }

@@ -2,26 +2,6 @@
 import NIOCore
 import NIOHTTP1
 
-/// What all connections of one event loop share. Lives on that loop.
-final class LoopContext {
-    let clock: LoopClock
-    let limits: ConnectionLimits
-    /// Hands a whole request to the server's task group; false where the server takes no more.
-    let accept: @Sendable (ServerRequest) -> Bool
-    /// Set while the server drains: every answer then closes its connection.
-    let draining: @Sendable () -> Bool
-
-    init(
-        clock: LoopClock, limits: ConnectionLimits, draining: @escaping @Sendable () -> Bool,
-        accept: @escaping @Sendable (ServerRequest) -> Bool
-    ) {
-        self.clock = clock
-        self.limits = limits
-        self.draining = draining
-        self.accept = accept
-    }
-}
-
 final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ticking {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundIn = ByteBuffer
@@ -43,17 +23,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ti
     private var answer = Answer.none
     private var stall = StallWatch()
     private var writableWaiter: CheckedContinuation<Void, Never>?
-    /// Tasks that wait for this exchange's end, by the token of their wait.
-    private var leaveWaits: [Int: CheckedContinuation<Void, Never>] = [:]
-    /// Waits that were cancelled before they had begun.
-    private var cancelledWaits: Set<Int> = []
+    /// Tasks that wait for this exchange's end.
+    private var leaveWaits = LeaveWaits()
 
     private enum Answer {
         case none
         case stream(OpenStream)
     }
-
-    private var isAnswering: Bool { !state.wantsBytes }
 
     private struct OpenStream {
         var framing: BodyFraming
@@ -162,7 +138,9 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ti
             self.head = nil
             body = nil
             if !loop.accept(request) {
-                let error = loop.draining() ? APIError.draining : .overloaded("This worker can take no more requests.")
+                let error =
+                    loop.draining()
+                    ? APIError.draining : .overloaded("This worker can take no more requests.")
                 respond(error.response, lateBytes: nil, serial)
             }
         }
@@ -275,7 +253,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ti
 
     private func end(close: Bool, _ context: ChannelHandlerContext) {
         answer = .none
-        endLeaveWaits()
+        leaveWaits.endAll()
         switch state.responseEnded(close: close, now: .now) {
         case .close:
             whenFlushed(context) { $0.close(promise: nil) }
@@ -325,29 +303,12 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ti
 
     /// Resumes when the client is gone or the exchange has ended.
     func whenLeft(_ continuation: CheckedContinuation<Void, Never>, token: Int, _ serial: Int) {
-        guard serial == self.serial, context?.channel.isActive == true, isAnswering,
-            cancelledWaits.remove(token) == nil
-        else {
-            continuation.resume()
-            return
-        }
-        leaveWaits[token] = continuation
+        let isOpen = serial == self.serial && context?.channel.isActive == true && !state.wantsBytes
+        leaveWaits.add(continuation, token: token, isOver: !isOpen)
     }
 
     func cancelLeaveWait(token: Int, _ serial: Int) {
-        guard serial == self.serial else { return }
-        if let waiting = leaveWaits.removeValue(forKey: token) {
-            waiting.resume()
-        } else {
-            cancelledWaits.insert(token)
-        }
-    }
-
-    private func endLeaveWaits() {
-        let waits = leaveWaits
-        leaveWaits = [:]
-        cancelledWaits = []
-        for continuation in waits.values { continuation.resume() }
+        if serial == self.serial { leaveWaits.cancel(token: token) }
     }
 
     private func resumeWriter() {
@@ -359,7 +320,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ti
     private func clientIsGone() {
         serial += 1
         answer = .none
-        endLeaveWaits()
+        leaveWaits.endAll()
         resumeWriter()
     }
 
@@ -385,46 +346,5 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ti
         case .close: context.close(promise: nil)
         case .refuse(let reason): refuse(reason, context)
         }
-    }
-}
-
-/// Notices a reader that takes nothing of what waits for it. Bytes still in the kernel's buffer count as taken.
-struct StallWatch {
-    private var waiting = 0
-    private var since: ContinuousClock.Instant?
-
-    mutating func isStalled(_ channel: any Channel, now: ContinuousClock.Instant, limit: Duration) -> Bool {
-        // An option that a channel type lacks means nothing is known to wait.
-        let bytes = (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-        return isStalled(waiting: bytes, now: now, limit: limit)
-    }
-
-    mutating func isStalled(waiting bytes: Int, now: ContinuousClock.Instant, limit: Duration) -> Bool {
-        defer { waiting = bytes }
-        guard bytes > 0, bytes >= waiting, let since else {
-            since = bytes > 0 ? now : nil
-            return false
-        }
-        return since.duration(to: now) >= limit
-    }
-}
-
-extension SocketAddress {
-    fileprivate var isLoopback: Bool {
-        guard let ip = ipAddress else { return false }
-        return ip.hasPrefix("127.") || ip == "::1" || ip.hasPrefix("::ffff:127.")
-    }
-}
-
-extension HTTPRequestHead {
-    /// What request line and fields took, near enough to hold them to a limit.
-    var bytesOnWire: Int {
-        var total = uri.utf8.count + 20
-        for field in headers { total += field.name.utf8.count + field.value.utf8.count + 4 }
-        return total
-    }
-
-    var contentLength: Int? {
-        headers.first(name: "content-length").flatMap { Int($0) }
     }
 }

@@ -69,7 +69,8 @@ final class HTTPListener: Sendable {
             pulses.append(pulse)
             contexts[ObjectIdentifier(loop)] = try await loop.submit {
                 let context = LoopContext(
-                    clock: LoopClock(pulse: pulse), limits: configuration.limits, draining: { draining.isSet }, accept: accept)
+                    clock: LoopClock(pulse: pulse), limits: configuration.limits,
+                    draining: { draining.isSet }, accept: accept)
                 let bound = NIOLoopBound(context, eventLoop: loop)
                 loop.scheduleRepeatedTask(initialDelay: LoopClock.interval, delay: LoopClock.interval) { _ in
                     bound.value.clock.tick()
@@ -85,10 +86,13 @@ final class HTTPListener: Sendable {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(
                 .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 64 * 1024))
+                value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 64 * 1024)
+            )
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 64 * 1024))
             .childChannelInitializer { channel in
-                guard connections.add() else { return channel.close() }
+                guard connections.add() else {
+                    return channel.writeAndFlush(Self.fullAnswer).flatMap { channel.close() }
+                }
                 channel.closeFuture.whenComplete { _ in connections.remove() }
                 return channel.eventLoop.makeCompletedFuture {
                     guard let loop = loopContexts[ObjectIdentifier(channel.eventLoop)] else {
@@ -109,6 +113,18 @@ final class HTTPListener: Sendable {
             throw ListenError(host: configuration.host, port: configuration.port, reason: "\(error)")
         }
     }
+
+    /// For a connection over the limit, before it has asked anything.
+    private static let fullAnswer: ByteBuffer = {
+        let error = APIError(
+            .serviceUnavailable, type: "server_error", code: "too_many_connections",
+            "This worker holds all the connections that it may.", retryAfter: 1)
+        let response = error.response
+        var bytes = ByteBuffer()
+        bytes.writeHead(response.head, framing: .length(response.body.count), close: true, date: nil)
+        bytes.writeBytes(response.body)
+        return bytes
+    }()
 
     /// Hands every request to `handle`, each in a task on its connection's own loop, until `stopAccepting`; returns when the
     /// last one is done. Bounded by the connections: each has one request in hand.

@@ -46,7 +46,7 @@ enum BodyFraming: Sendable, Equatable {
 
 extension ByteBuffer {
     /// Status line and fields. `close` also where the framing leaves no other end.
-    mutating func writeHead(_ head: ResponseHead, framing: BodyFraming, close: Bool, date: String) {
+    mutating func writeHead(_ head: ResponseHead, framing: BodyFraming, close: Bool, date: String?) {
         writeStaticString("HTTP/1.1 ")
         writeString(String(head.status.code))
         writeStaticString(" ")
@@ -58,18 +58,23 @@ extension ByteBuffer {
             writeString(field.value)
             writeStaticString("\r\n")
         }
-        writeStaticString("Date: ")
-        writeString(date)
+        if let date {
+            writeStaticString("Date: ")
+            writeString(date)
+            writeStaticString("\r\n")
+        }
         switch framing {
         case .length(let count):
-            writeStaticString("\r\nContent-Length: ")
+            writeStaticString("Content-Length: ")
             writeString(String(count))
+            writeStaticString("\r\n")
         case .chunked:
-            writeStaticString("\r\nTransfer-Encoding: chunked")
+            writeStaticString("Transfer-Encoding: chunked\r\n")
         case .untilClose:
             break
         }
-        writeString(close || framing == .untilClose ? "\r\nConnection: close\r\n\r\n" : "\r\n\r\n")
+        if close || framing == .untilClose { writeStaticString("Connection: close\r\n") }
+        writeStaticString("\r\n")
     }
 
     /// Writes one chunk whose content `body` appends; nothing at all where it appends nothing.

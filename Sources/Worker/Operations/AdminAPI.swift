@@ -31,7 +31,8 @@ struct AdminAPI: Sendable {
             exchange.respond(ready())
         case (.GET, "/metrics"):
             exchange.respond(
-                Response(.ok, type: "text/plain; version=0.0.4; charset=utf-8", body: Array(metricsPage().utf8)))
+                Response(
+                    .ok, type: "text/plain; version=0.0.4; charset=utf-8", body: Array(metricsPage().utf8)))
         case (.GET, "/load"):
             exchange.respond(Response(.ok, body: load()))
         case (.POST, "/drain"):
@@ -48,7 +49,8 @@ struct AdminAPI: Sendable {
             exchange.respond(status(.ok, "drained"))
         default:
             exchange.respond(
-                APIError(.notFound, code: "unknown_url", "There is nothing at this path of the admin port.").response)
+                APIError(.notFound, code: "unknown_url", "There is nothing at this path of the admin port.")
+                    .response)
         }
     }
 
@@ -106,7 +108,8 @@ struct AdminAPI: Sendable {
         let counts = admission.counts
         var page = PrometheusText()
         page.counters("agentpool_turns_total", "Turns committed, by ending.", by: "ending", turns.turns)
-        page.counters("agentpool_turn_failures_total", "Turns that ended in an error.", by: "code", turns.failures)
+        page.counters(
+            "agentpool_turn_failures_total", "Turns that ended in an error.", by: "code", turns.failures)
         page.counter("agentpool_turns_replayed_total", "Turns answered from the history.", turns.replays)
         page.counter("agentpool_turns_concurrent_total", "Turns appended beside another's.", turns.concurrent)
         page.counter("agentpool_prompt_tokens_total", "Tokens sent to models.", turns.promptTokens)
@@ -114,12 +117,14 @@ struct AdminAPI: Sendable {
         page.counters(
             "agentpool_requests_refused_total", "Requests answered with an error.", by: "status",
             Dictionary(uniqueKeysWithValues: turns.refused.map { ("\($0.key)", $0.value) }))
-        page.histogram("agentpool_first_token_seconds", "From a turn's start to its first token.", turns.firstToken)
+        page.histogram(
+            "agentpool_first_token_seconds", "From a turn's start to its first token.", turns.firstToken)
         page.histogram("agentpool_turn_seconds", "From a turn's start to its commit.", turns.duration)
         page.histogram("agentpool_recall_seconds", "How long turns waited for recall.", turns.recall)
         page.gauge("agentpool_running_turns", "Turns running now.", counts.running)
         page.gauge("agentpool_pending_requests", "Turns queued now.", counts.queued)
-        page.counter("agentpool_turns_refused_total", "Turns refused because the queue was full.", counts.refused)
+        page.counter(
+            "agentpool_turns_refused_total", "Turns refused because the queue was full.", counts.refused)
         page.gauge("agentpool_connections", "Open connections of the public port.", listener.openConnections)
         page.counter(
             "agentpool_connections_refused_total", "Connections closed because of the limit.",
@@ -142,14 +147,16 @@ extension PrometheusText {
             ["l1": s.hits, "l2": s.loads, "new": s.created])
         counter("agentpool_l1_evictions_total", "Sessions that left L1.", s.evictions)
         counter("agentpool_commits_total", "Turns committed to L2.", s.commits)
-        counter("agentpool_duplicate_commits_total", "Commits of a turn id already stored.", s.duplicateCommits)
+        counter(
+            "agentpool_duplicate_commits_total", "Commits of a turn id already stored.", s.duplicateCommits)
         counter("agentpool_stale_commits_total", "Commits merged after another writer's.", s.staleCommits)
         counter("agentpool_forgotten_commits_total", "Commits refused by a tombstone.", s.forgottenCommits)
         counter("agentpool_failed_commits_total", "Commits failed or unconfirmed.", s.failedCommits)
         counter("agentpool_recalls_total", "Recalls asked for.", s.recalls)
         counter("agentpool_recall_l1_hits_total", "Recalls whose index part came from L1.", s.recallHits)
         counters(
-            "agentpool_recall_skips_total", "Recall stages left out for their deadline or a failure.", by: "stage",
+            "agentpool_recall_skips_total", "Recall stages left out for their deadline or a failure.",
+            by: "stage",
             ["embedding": s.skippedEmbeddings, "index": s.skippedIndex, "fragments": s.skippedFragments])
         counter("agentpool_batches_archived_total", "Batches archived to L3.", s.archived)
         counter("agentpool_archive_retries_total", "Attempts to archive that failed.", s.archiveRetries)

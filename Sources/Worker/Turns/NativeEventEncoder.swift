@@ -15,7 +15,8 @@ struct NativeEventEncoder {
         self.turn = turn
     }
 
-    mutating func started(session: String, agent: String, tier: MemoryTier) -> (id: String, bytes: ByteBuffer) {
+    mutating func started(session: String, agent: String, tier: MemoryTier) -> (id: String, bytes: ByteBuffer)
+    {
         let turn = turn
         return event("turn.started") { json in
             json.field("turn_id", turn.value)

@@ -44,7 +44,8 @@ final class SessionFeeds: Sendable {
             shared.subscribers[session, default: []].append(subscriber)
             shared.count += 1
             guard let lastEventID, let log = shared.logs[session],
-                let index = log.index(after: lastEventID), case .events(let events) = log.read(
+                let index = log.index(after: lastEventID),
+                case .events(let events) = log.read(
                     from: index, limit: EventLog.maxEvents)
             else { return [] }
             return events

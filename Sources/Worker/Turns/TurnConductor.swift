@@ -80,7 +80,8 @@ struct TurnConductor: Sendable {
 
         // An unfinished try of the same turn is no part of the conversation that leads to it.
         let context = view.context.filter { $0.turn.id != turnID }
-        let turnCount = known.map { $0.sequence == view.turnCount } == true ? view.turnCount - 1 : view.turnCount
+        let turnCount =
+            known.map { $0.sequence == view.turnCount } == true ? view.turnCount - 1 : view.turnCount
         let visible = HistoryReconciliation.visible(context)
         let fit = HistoryReconciliation.of(prior: order.prior, context: visible, turnCount: turnCount)
         let input = TurnInput(

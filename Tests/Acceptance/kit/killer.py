@@ -109,7 +109,7 @@ class Killer:
         return self.count.of(phase) < self._least.get(phase, 0)
 
     def _delay(self, phase: str) -> float:
-        longest = {STREAMING: 0.05, COMMITTING: self._commit_window, ACKNOWLEDGED: 0.001, ARCHIVING: 0.12}
+        longest = {STREAMING: 0.02, COMMITTING: self._commit_window, ACKNOWLEDGED: 0.001, ARCHIVING: 0.12}
         return self.rng.uniform(0, longest[phase])
 
     def _learn_window(self, hit: bool) -> None:
