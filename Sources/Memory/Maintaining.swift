@@ -13,17 +13,22 @@ extension SessionMemory {
         var more = false
         do {
             let forgets = try await step { try await $0.pendingForgets(limit: limit) }
-            for work in forgets { _ = await finishForgetting(work) }
-            more = forgets.count == limit
+            var forgotten = 0
+            for work in forgets where await finishForgetting(work) { forgotten += 1 }
+            // What can't be finished now must not keep the caller coming back at once.
+            more = forgets.count == limit && forgotten > 0
             let time = now()
             more = try await step { try await $0.planDueFragments(now: time, limit: limit) } == limit || more
-            let plans = try await step { try await $0.pendingPlans(now: time, limit: limit) }
-            more = await archive(plans, summarize: summarize) > 0 || more
             let expired = try await step { try await $0.expire(now: time, limit: limit) }
             state.withLock { $0.counters.expired += expired }
             more = expired == limit || more
+            let plans = try await step { try await $0.pendingPlans(now: time, limit: limit) }
+            if !plans.isEmpty {
+                try await withDeadline(configuration.loadDeadline) { [index] in try await index.check() }
+                more = await archive(plans, summarize: summarize) > 0 || more
+            }
         } catch {
-            logger.warning("maintenance stopped: the store does not answer", metadata: ["error": "\(error)"])
+            logger.warning("maintenance goes on later: a store does not answer", metadata: ["error": "\(error)"])
         }
         _ = await checkpointHealth()
         return more

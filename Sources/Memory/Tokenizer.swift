@@ -131,7 +131,7 @@ enum EnglishStem {
         guard ending > 0, rest.count >= 3, rest.contains(where: \.isVowel) else { return }
         stem = rest
         if let last = stem.last, stem.dropLast().last == last, !last.isVowel,
-            !["l", "s", "z"].contains(Unicode.Scalar(last))
+            !last.isKeptDouble
         {
             stem.removeLast()
         }
@@ -140,7 +140,15 @@ enum EnglishStem {
 
 extension UInt8 {
     fileprivate var isLetter: Bool { (0x61...0x7A).contains(self) }
-    fileprivate var isVowel: Bool { ["a", "e", "i", "o", "u", "y"].contains(Unicode.Scalar(self)) }
+    /// a, e, i, o, u and y.
+    fileprivate var isVowel: Bool {
+        switch self {
+        case 0x61, 0x65, 0x69, 0x6F, 0x75, 0x79: true
+        default: false
+        }
+    }
+    /// l, s and z: doubled at the end of a word itself.
+    fileprivate var isKeptDouble: Bool { self == 0x6C || self == 0x73 || self == 0x7A }
 }
 
 extension ArraySlice<UInt8> {

@@ -1,6 +1,7 @@
 // Owns one libcurl easy handle and writes a request's options into it.
 
 import CCurl
+import Glibc
 
 /// One transfer's handle. Lives on the curl thread only.
 struct CurlEasy: ~Copyable {
@@ -52,6 +53,12 @@ struct CurlEasy: ~Copyable {
         set(CURLOPT_NOSIGNAL, 1)
         // Otherwise a transfer cancelled while its name is looked up blocks the thread until the look-up ends.
         set(CURLOPT_QUICK_EXIT, 1)
+        // A process that is started meanwhile would inherit the socket and keep the connection open after its end.
+        ccurl_set_socket_opener(handle) { _, _, address in
+            guard let address = address?.pointee else { return CURL_SOCKET_BAD }
+            return socket(
+                address.family, address.socktype | Int32(SOCK_CLOEXEC.rawValue), address.`protocol`)
+        }
         set(CURLOPT_TCP_KEEPALIVE, 1)
         set(CURLOPT_BUFFERSIZE, Self.receiveBuffer)
         set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)

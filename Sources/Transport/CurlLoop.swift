@@ -49,14 +49,14 @@ final class CurlLoop {
                     settle(multi)
                 }
             }
-            for multi in Array(multis.values) where multi.due <= now {
+            for multi in multis.values where multi.due <= now {
                 multi.timeIsUp()
                 settle(multi)
             }
             if nextSweep <= now { sweep() }
             wakeReaders()
         }
-        for transfer in Array(transfers.values) {
+        for transfer in transfers.values {
             breakOff(transfer, .shutdown(transfer.exchange.target))
         }
         for multi in multis.values { multi.retire() }
@@ -120,7 +120,7 @@ final class CurlLoop {
         let origin = version == .http2 ? target.origin : nil
         if let multi = multis[origin] { return multi }
         if multis.count > Self.keptOrigins {
-            for multi in Array(multis.values) where multi.transferCount == 0 { drop(multi) }
+            for multi in multis.values where multi.transferCount == 0 { drop(multi) }
         }
         let multi = CurlMulti(
             for: origin, limits: ConnectionLimits(for: target, version, configuration), configuration,
@@ -184,7 +184,7 @@ final class CurlLoop {
 
     private func sweep() {
         nextSweep = .max
-        for transfer in Array(transfers.values) {
+        for transfer in transfers.values {
             if let expired = transfer.deadlines.expired(at: now) {
                 breakOff(transfer, .expired(expired, target: transfer.exchange.target))
             } else {

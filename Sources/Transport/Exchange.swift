@@ -58,6 +58,8 @@ final class Exchange: Sendable {
 
     /// Gives the exchange up: frees its connection unless it has ended.
     func abandon() {
+        // Most responses have ended when they are dropped, and need no error made for them.
+        if isEnded { return }
         let error = TransportError(.cancelled, "the request to \(target) was cancelled")
         guard let action = state.withLock({ $0.abandon(error) }) else { return }
         leaveSlot()

@@ -52,6 +52,34 @@ import Testing
         #expect(try Self.deltas(of: bytes.indices.map { bytes[$0...$0] }) == Self.deltas)
     }
 
+    @Test("A damaged stream ends the same way wherever its bytes are cut")
+    func damaged() {
+        func outcome(_ pieces: [ArraySlice<UInt8>]) -> (deltas: [ChatDelta], error: ModelError?) {
+            var stream = ChatStream()
+            var deltas: [ChatDelta] = []
+            do {
+                for piece in pieces { try stream.feed(Array(piece), into: &deltas) }
+                try stream.end()
+                return (deltas, nil)
+            } catch {
+                return (deltas, error)
+            }
+        }
+        var random = SplitMix(state: 7)
+        for _ in 0..<1000 {
+            var bytes = Array(Self.transcript.utf8)
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let place = Int.random(in: bytes.indices, using: &random)
+                bytes[place] = Array(#"{}[]",:\n0eu d"#.utf8).randomElement(using: &random) ?? 0
+            }
+            let cut = Int.random(in: bytes.indices, using: &random)
+            let whole = outcome([bytes[...]])
+            let halves = outcome([bytes[..<cut], bytes[cut...]])
+            #expect(whole.deltas == halves.deltas)
+            #expect(whole.error == halves.error)
+        }
+    }
+
     @Test("Pieces of calls are put together by their index, however they interleave")
     func assembly() throws {
         var reply = CollectedReply()

@@ -1,103 +1,8 @@
 import Memory
 import PoolAPI
-import Synchronization
 import Testing
 
 @testable import Agent
-
-/// What a client and a memory see of one turn, in the order in which it happened.
-final class TurnRecorder: Sendable {
-    enum Entry: Sendable {
-        case told([TurnEvent])
-        case recalled(String)
-        case committed(Turn)
-        case archived(ArchivePlan)
-    }
-
-    private let log = Mutex<[Entry]>([])
-    private let recall: Recall
-    private let plan: ArchivePlan?
-    private let commitError: MemoryError?
-
-    init(recall: Recall = Recall(), plan: ArchivePlan? = nil, commitError: MemoryError? = nil) {
-        self.recall = recall
-        self.plan = plan
-        self.commitError = commitError
-    }
-
-    var entries: [Entry] { log.withLock { $0 } }
-
-    var memory: TurnMemory {
-        TurnMemory(
-            recall: { query in
-                self.add(.recalled(query))
-                return self.recall
-            },
-            commit: { turn in
-                if let error = self.commitError { throw error }
-                self.add(.committed(turn))
-                return CommitOutcome(
-                    sequence: 1, plan: self.plan, stored: StoredTurn(sequence: 1, turn: turn))
-            },
-            archive: { self.add(.archived($0)) })
-    }
-
-    @Sendable func tell(_ events: [TurnEvent]) async throws { add(.told(events)) }
-
-    func add(_ entry: Entry) { log.withLock { $0.append(entry) } }
-
-    var events: [TurnEvent] {
-        entries.flatMap { entry -> [TurnEvent] in
-            if case .told(let events) = entry { events } else { [] }
-        }
-    }
-
-    /// The entries in a word each.
-    var order: [String] {
-        entries.flatMap { entry -> [String] in
-            switch entry {
-            case .told(let events): events.compactMap(Self.word)
-            case .recalled: ["recall"]
-            case .committed: ["commit"]
-            case .archived: ["archive"]
-            }
-        }
-    }
-
-    private static func word(_ event: TurnEvent) -> String? {
-        switch event {
-        case .step(let name): "step \(name)"
-        case .recalled: "memories"
-        case .text, .toolCall: nil
-        case .committed: "committed"
-        case .failed: "failed"
-        }
-    }
-
-    var text: String {
-        events.reduce(into: "") { text, event in
-            if case .text(let piece) = event { text += piece }
-        }
-    }
-
-    var report: TurnReport? {
-        events.lazy.compactMap { event in
-            if case .committed(let report) = event { report } else { nil }
-        }.first
-    }
-
-    var failure: TurnFailure? {
-        events.lazy.compactMap { event in
-            if case .failed(let failure) = event { failure } else { nil }
-        }.first
-    }
-
-    var committed: [Turn] {
-        entries.compactMap { entry in
-            if case .committed(let turn) = entry { turn } else { nil }
-        }
-    }
-}
 
 @Suite struct TurnEngineTests {
     private let server: StandInModelServer
@@ -186,6 +91,30 @@ final class TurnRecorder: Sendable {
         #expect(content.contains(#""text":"user: the code is 4711""#))
         // What was asked is stored as the user said it, without the quotation.
         #expect(recorder.committed.first?.messages.first?.content == "what is my code?")
+    }
+
+    @Test("A client's instructions follow the agent's own, for one turn, and the guard reads them too")
+    func instructions() async throws {
+        let name = StandInModelServer.unique("echo")
+        let engine = try server.engine(
+            try server.spec(model: name, more: "guard: {forbiddenPatterns: [secret]}"))
+        var input = Self.input("hello")
+        input.instructions = "Answer in rhymes."
+        let recorder = TurnRecorder()
+        await engine.run(input, memory: recorder.memory, clientLeft: nil, emit: recorder.tell)
+        let body = try #require(try await server.seen(name).requests.first).body
+        guard case .array(let messages)? = body["messages"],
+            case .string(let system)? = messages.first?["content"]
+        else {
+            Issue.record("no messages")
+            return
+        }
+        #expect(system.hasPrefix("You help.\n\nAnswer in rhymes."))
+        #expect(recorder.committed.first?.messages.map(\.role) == [.user, .assistant])
+        input.instructions = "Tell the secret."
+        let refused = TurnRecorder()
+        await engine.run(input, memory: refused.memory, clientLeft: nil, emit: refused.tell)
+        #expect(refused.failure?.kind == .refused)
     }
 
     @Test("A refused turn asks neither memory nor model, and commits nothing")

@@ -182,9 +182,10 @@ import Testing
         await #expect(throws: MemoryError.commitUnconfirmed) { try await held.commit(.said("one", id: "1")) }
         held.end()
         gate.open()
-        let outcome = try await test.turn(scope, "one", id: "1")
-        #expect(outcome.sequence == 1)
-        #expect(try await test.memory.history(scope, limit: 10).count == 1)
+        let patient = try test.reopenedAfterKill(configuration: .patient)
+        let outcome = try await patient.turn(scope, "one", id: "1")
+        #expect(outcome.sequence == 1 && outcome.duplicate)
+        #expect(try await patient.memory.history(scope, limit: 10).count == 1)
     }
 
     @Test("History beyond its limit leaves oldest first, but nothing that is not archived")

@@ -88,7 +88,7 @@ struct TestMemory {
     }
 
     /// The files as they are at this moment, opened elsewhere: what a process finds that was started after a SIGKILL.
-    func reopenedAfterKill() throws -> TestMemory {
+    func reopenedAfterKill(configuration: MemoryConfiguration? = nil) throws -> TestMemory {
         let copy = try TemporaryDirectory()
         for name in ["memory.sqlite", "memory.sqlite-wal"]
         where FileManager.default.fileExists(
@@ -97,7 +97,8 @@ struct TestMemory {
             try FileManager.default.copyItem(
                 atPath: directory.path + "/" + name, toPath: copy.path + "/" + name)
         }
-        return try TestMemory(directory: copy, clock: clock, configuration: configuration)
+        return try TestMemory(
+            directory: copy, clock: clock, configuration: configuration ?? self.configuration)
     }
 
     /// Takes one turn: opens, commits, archives what is due.

@@ -146,6 +146,20 @@ import Testing
         #expect(await test.memory.health().forgetsPending == 0)
     }
 
+    @Test("Maintenance that can't get on does not ask to be called again at once") func noProgress()
+        async throws
+    {
+        struct Away: Error {}
+        let test = try TestMemory(
+            configuration: .patient.with {
+                $0.bufferRounds = 2
+                $0.maintenanceLimit = 1
+            }, index: { HookedIndex(base: $0) { if $0 == .delete { throw Away() } } })
+        for number in 1...2 { try await test.turn(scope, "secret \(number)") }
+        #expect(try await test.memory.forget(scope) == .pending)
+        #expect(await test.memory.maintain(summarize: TestModel.summarize) == false)
+    }
+
     @Test("A claim in flight holds forgetting up until it has ended") func claimInFlight() async throws {
         let test = try Self.quick()
         try await test.turn(scope, "secret 1")

@@ -5,7 +5,7 @@ import Testing
 /// How much of a response waits in this process when its reader is slow, measured from outside: what the server
 /// handed to the kernel, less what the kernel still holds and what was read.
 @Suite(.serialized) struct BackPressureTests {
-    private static let flood = 64 << 20
+    private static let flood = 32 << 20
     private static let bound = 256 * 1024
 
     @Test(

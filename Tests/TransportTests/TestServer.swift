@@ -48,7 +48,9 @@ final class TestServer: Sendable {
         process.standardInput = input
         process.standardOutput = output
         try process.run()
-        let line = await offThePool { String(decoding: output.fileHandleForReading.availableData, as: UTF8.self) }
+        let line = await offThePool {
+            String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        }
         let ports = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         guard ports.count == 2 else {
             throw Unavailable(

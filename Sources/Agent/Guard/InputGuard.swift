@@ -60,7 +60,8 @@ public struct InputGuard: Sendable {
             return .refused(
                 Refusal(
                     rule: "guard.maxInputCharacters",
-                    message: "The new messages have more than \(maxInputCharacters) characters. Shorten them."))
+                    message: "The new messages have more than \(maxInputCharacters) characters. Shorten them."
+                ))
         }
         for pattern in forbidden where messages.contains(where: { $0.content.contains(pattern.regex) }) {
             return .refused(

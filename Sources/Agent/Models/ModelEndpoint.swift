@@ -71,7 +71,8 @@ struct ModelEndpoint: Sendable {
         // A mounted file often ends in a line end that is no part of the key.
         let key = String(Sentences.trimmed(value))
         guard !key.isEmpty, key.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw unusable(reference, "holds no API key: put one into the Secret, printable ASCII without spaces")
+            throw unusable(
+                reference, "holds no API key: put one into the Secret, printable ASCII without spaces")
         }
         return key
     }

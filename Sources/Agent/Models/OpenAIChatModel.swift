@@ -56,7 +56,7 @@ public struct OpenAIChatModel: ChatModel {
             sampling: sampling)
         let answer = try await endpoint.post("/chat/completions", body: body, accept: "text/event-stream")
         let type = answer.response.headers["Content-Type"]?.lowercased() ?? ""
-        guard type.hasPrefix("text/event-stream") else {
+        guard type.isEmpty || type.hasPrefix("text/event-stream") else {
             throw await notAStream(answer, type: type)
         }
         return OpenAIChatReply(answer, model: endpoint.model.name)

@@ -116,7 +116,8 @@ public struct TurnEngine: Sendable {
 
 extension TurnEngine {
     private func judge(_ state: inout TurnState) {
-        switch inputGuard.judge(state.input.messages) {
+        let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
+        switch inputGuard.judge(instructions + state.input.messages) {
         case .admitted(let wantsMemory): state.wantsMemory = wantsMemory
         case .refused(let refusal): state.failure = .refused(refusal)
         }
@@ -141,8 +142,7 @@ extension TurnEngine {
         let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
         let prompt = Prompt(
             instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary,
-            context: input.history,
-            recalled: state.recall?.memories ?? [], newMessages: input.messages)
+            context: input.history, recalled: state.recall?.memories ?? [], newMessages: input.messages)
         let asked = ContinuousClock.now
         var conversation = await Conversation.hold(
             Conversation.Call(

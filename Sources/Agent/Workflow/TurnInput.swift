@@ -22,8 +22,7 @@ public struct TurnInput: Sendable {
     public init(
         turnID: TurnID, sessionID: String, agent: String, messages: [Message], history: [StoredTurn] = [],
         rollingSummary: String = "", instructions: String? = nil,
-        overrides: SamplingOverrides = SamplingOverrides(),
-        requestDigest: String? = nil
+        overrides: SamplingOverrides = SamplingOverrides(), requestDigest: String? = nil
     ) {
         self.turnID = turnID
         self.sessionID = sessionID

@@ -44,6 +44,9 @@ async def flood(writer, total):
         data = chunk(block)
         writer.write(data)
         await writer.drain()
+        await asyncio.sleep(0)  # lets a closed connection be noticed
+        if writer.transport.is_closing():
+            raise ConnectionResetError
         counters.accepted += len(data)
     writer.write(b"0\r\n\r\n")
     await writer.drain()

@@ -1,0 +1,97 @@
+import Agent
+import Memory
+import Synchronization
+
+/// What a client and a memory see of one turn, in the order in which it happened.
+final class TurnRecorder: Sendable {
+    enum Entry: Sendable {
+        case told([TurnEvent])
+        case recalled(String)
+        case committed(Turn)
+        case archived(ArchivePlan)
+    }
+
+    private let log = Mutex<[Entry]>([])
+    private let recall: Recall
+    private let plan: ArchivePlan?
+    private let commitError: MemoryError?
+
+    init(recall: Recall = Recall(), plan: ArchivePlan? = nil, commitError: MemoryError? = nil) {
+        self.recall = recall
+        self.plan = plan
+        self.commitError = commitError
+    }
+
+    var entries: [Entry] { log.withLock { $0 } }
+
+    var memory: TurnMemory {
+        TurnMemory(
+            recall: { query in
+                self.add(.recalled(query))
+                return self.recall
+            },
+            commit: { turn in
+                if let error = self.commitError { throw error }
+                self.add(.committed(turn))
+                return CommitOutcome(
+                    sequence: 1, plan: self.plan, stored: StoredTurn(sequence: 1, turn: turn))
+            },
+            archive: { self.add(.archived($0)) })
+    }
+
+    @Sendable func tell(_ events: [TurnEvent]) async throws { add(.told(events)) }
+
+    func add(_ entry: Entry) { log.withLock { $0.append(entry) } }
+
+    var events: [TurnEvent] {
+        entries.flatMap { entry -> [TurnEvent] in
+            if case .told(let events) = entry { events } else { [] }
+        }
+    }
+
+    /// The entries in a word each.
+    var order: [String] {
+        entries.flatMap { entry -> [String] in
+            switch entry {
+            case .told(let events): events.compactMap(Self.word)
+            case .recalled: ["recall"]
+            case .committed: ["commit"]
+            case .archived: ["archive"]
+            }
+        }
+    }
+
+    private static func word(_ event: TurnEvent) -> String? {
+        switch event {
+        case .step(let name): "step \(name)"
+        case .recalled: "memories"
+        case .text, .toolCall: nil
+        case .committed: "committed"
+        case .failed: "failed"
+        }
+    }
+
+    var text: String {
+        events.reduce(into: "") { text, event in
+            if case .text(let piece) = event { text += piece }
+        }
+    }
+
+    var report: TurnReport? {
+        events.lazy.compactMap { event in
+            if case .committed(let report) = event { report } else { nil }
+        }.first
+    }
+
+    var failure: TurnFailure? {
+        events.lazy.compactMap { event in
+            if case .failed(let failure) = event { failure } else { nil }
+        }.first
+    }
+
+    var committed: [Turn] {
+        entries.compactMap { entry in
+            if case .committed(let turn) = entry { turn } else { nil }
+        }
+    }
+}
