@@ -6,7 +6,7 @@ MANIFEST ?= examples/minimal.yaml
 RELEASE := .build/release/agentpool
 
 BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev
-TEST_PACKAGES := nghttp2-server python3-venv openssl
+TEST_PACKAGES := python3 python3-h2 python3-venv openssl
 
 .PHONY: help
 help: ## this list

@@ -79,6 +79,9 @@ let package = Package(
             ], path: "Tests/EarlyAck",
             swiftSettings: strict),
         tests("PoolAPI", [], data: ["Corpus"]),
+        tests("Transport", ["CCurl", logging], data: ["Corpus", "Fixtures"]),
+        tests("Memory", [logging, "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
+        tests("Agent", ["PoolAPI", "Transport", "Memory", logging], data: ["Corpus", "Fixtures"]),
         tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),
         .testTarget(name: "HouseTests", swiftSettings: strict),
     ]

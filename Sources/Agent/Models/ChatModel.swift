@@ -22,10 +22,14 @@ public protocol ChatReply {
 public struct ChatRequest: Sendable {
     public var prompt: Prompt
     public var sampling: SamplingOverrides
+    /// How long the whole reply may take. A model that waits for a server gives up then, with `.timeout`: the connection's
+    /// own clock costs a turn nothing, where a timer of its own would outlive it.
+    public var timeout: Duration?
 
-    public init(prompt: Prompt, sampling: SamplingOverrides = SamplingOverrides()) {
+    public init(prompt: Prompt, sampling: SamplingOverrides = SamplingOverrides(), timeout: Duration? = nil) {
         self.prompt = prompt
         self.sampling = sampling
+        self.timeout = timeout
     }
 }
 

@@ -24,14 +24,18 @@ struct ModelEndpoint: Sendable {
     }
 
     /// Posts a JSON body and returns at a successful response's head; every other outcome is thrown.
-    func post(_ path: String, body: [UInt8], accept: String) async throws(ModelError) -> Answer {
+    ///
+    /// - Parameter timeout: for the whole exchange, the response's body included.
+    func post(
+        _ path: String, body: [UInt8], accept: String, timeout: Duration? = nil
+    ) async throws(ModelError) -> Answer {
         let secret = try secret()
         var headers = [("Content-Type", "application/json"), ("Accept", accept)]
         if let secret { headers.append(("Authorization", "Bearer " + secret)) }
         let request = HTTPRequest(
             method: "POST", url: try url(path), headers: headers.map { (name: $0.0, value: $0.1) },
             body: body,
-            version: model.httpVersion == .http2 ? .http2 : .http1, idleTimeout: idleTimeout)
+            version: model.httpVersion == .http2 ? .http2 : .http1, idleTimeout: idleTimeout, totalTimeout: timeout)
         let response = try await execute(request)
         guard (200..<300).contains(response.status) else {
             throw await rejection(response, hiding: secret)

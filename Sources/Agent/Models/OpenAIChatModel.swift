@@ -27,12 +27,13 @@ public struct OpenAIChatModel: ChatModel {
     }
 
     public func open(_ request: ChatRequest) async throws(ModelError) -> any ChatReply {
-        try await stream(request.prompt.messages(limits), sampling: request.sampling)
+        try await stream(
+            request.prompt.messages(limits), sampling: request.sampling, timeout: request.timeout)
     }
 
     public func summarize(_ request: SummaryRequest) async throws(SummaryFailure) -> BatchSummary {
         do {
-            var reply = try await stream(SummaryPrompt.messages(for: request), sampling: SamplingOverrides())
+            var reply = try await stream(SummaryPrompt.messages(for: request), sampling: SamplingOverrides(), timeout: nil)
             var text = ""
             while let deltas = try await reply.next() {
                 for case .text(let piece) in deltas { text += piece }
@@ -49,12 +50,12 @@ public struct OpenAIChatModel: ChatModel {
     }
 
     private func stream(
-        _ messages: [Message], sampling: SamplingOverrides
+        _ messages: [Message], sampling: SamplingOverrides, timeout: Duration?
     ) async throws(ModelError) -> OpenAIChatReply {
         let body = ChatRequestBody.bytes(
             model: endpoint.model.model, messages: messages, parameters: endpoint.model.parameters,
             sampling: sampling)
-        let answer = try await endpoint.post("/chat/completions", body: body, accept: "text/event-stream")
+        let answer = try await endpoint.post("/chat/completions", body: body, accept: "text/event-stream", timeout: timeout)
         let type = answer.response.headers["Content-Type"]?.lowercased() ?? ""
         guard type.isEmpty || type.hasPrefix("text/event-stream") else {
             throw await notAStream(answer, type: type)
@@ -113,7 +114,7 @@ struct OpenAIChatReply: ChatReply {
     private mutating func nextBytes() async throws(ModelError) -> [UInt8]? {
         do {
             return try await body.next()
-        } catch  where error.kind == .cancelled {
+        } catch  where error.kind == .cancelled || error.kind == .timeout(.total) {
             throw ModelError(transport: error, model: model)
         } catch  where error.kind == .timeout(.idle) {
             throw ModelError(.timeout, "The server of model \(model) fell silent in the middle of its reply.")

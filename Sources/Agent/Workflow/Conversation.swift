@@ -23,49 +23,27 @@ extension Conversation {
         let preface: [TurnEvent]
     }
 
-    private enum Finished: Sendable {
-        case reply(Conversation)
-        case clientLeft
-        case timedOut
-        /// The watch over the client or the time was called off, since the reply is there.
-        case calledOff
-    }
-
-    /// Runs reply, client and clock side by side. The first to end ends the others; what was generated until
-    /// then is kept. Returns when all of them have ended: no connection to the model outlives the turn.
+    /// Runs the reply, and beside it the watch over the client. The first to end ends the other; what was generated
+    /// until then is kept. Returns when both have ended: no connection to the model outlives the turn.
     static func hold(_ call: Call) async -> Conversation {
-        await withTaskGroup(of: Finished.self) { group in
-            group.addTask { .reply(await stream(call)) }
-            if let clientLeft = call.clientLeft {
-                group.addTask {
-                    await clientLeft()
-                    return Task.isCancelled ? .calledOff : .clientLeft
-                }
-            }
+        guard let clientLeft = call.clientLeft else { return await stream(call).ended() }
+        return await withTaskGroup(of: Conversation?.self) { group in
+            group.addTask { await stream(call) }
             group.addTask {
-                do {
-                    try await Task.sleep(for: call.timeout)
-                    return .timedOut
-                } catch {
-                    return .calledOff
-                }
+                await clientLeft()
+                return nil
             }
-            var cause: Finished?
             var conversation = Conversation()
             for await finished in group {
-                switch finished {
-                case .reply(let held): conversation = held
-                case .clientLeft, .timedOut: if cause == nil { cause = finished }
-                case .calledOff: break
-                }
+                if let finished { conversation = finished }
                 group.cancelAll()
             }
-            return conversation.ended(by: cause, timeout: call.timeout)
+            return conversation.ended()
         }
     }
 
-    /// Settles how the reply ended, and names the true cause where it was cancelled from outside.
-    private func ended(by cause: Finished?, timeout: Duration) -> Conversation {
+    /// Settles how the reply ended.
+    private func ended() -> Conversation {
         var conversation = self
         if reply.finishReason != nil {
             // The model had said all it wanted: what broke afterwards broke nothing of the reply.
@@ -74,10 +52,7 @@ extension Conversation {
             return conversation
         }
         conversation.reply.dropUnfinishedCalls()
-        guard failure?.kind == .cancelled else { return conversation }
-        if case .timedOut = cause {
-            conversation.failure = .timedOut(after: timeout)
-        } else {
+        if failure?.kind == .cancelled {
             conversation.ending = .cancelled
             conversation.failure = nil
         }
@@ -87,6 +62,7 @@ extension Conversation {
     /// Passes the reply on, chunk by chunk: all that arrived together is told together.
     private static func stream(_ call: Call) async -> Conversation {
         var conversation = Conversation()
+        let started = ContinuousClock.now
         do {
             if !call.preface.isEmpty { try await call.emit(call.preface) }
             var reply = try await call.model.open(call.request)
@@ -96,10 +72,12 @@ extension Conversation {
                 events.reserveCapacity(deltas.count)
                 try conversation.reply.take(deltas, telling: &events)
                 if !events.isEmpty { try await call.emit(events) }
+                if started.duration(to: .now) >= call.timeout { throw ModelError(.timeout, "") }
             }
         } catch let error as ModelError {
             conversation.ending = .failed
-            conversation.failure = TurnFailure(error)
+            let isOver = error.kind == .timeout && started.duration(to: .now) >= call.timeout
+            conversation.failure = isOver ? .timedOut(after: call.timeout) : TurnFailure(error)
         } catch {
             // Only the client's side throws anything else: nobody reads the reply any more.
             conversation.ending = .failed

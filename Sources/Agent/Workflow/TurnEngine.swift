@@ -144,11 +144,12 @@ extension TurnEngine {
             instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary,
             context: input.history, recalled: state.recall?.memories ?? [], newMessages: input.messages)
         let asked = ContinuousClock.now
+        let timeout = max(.milliseconds(1), turnTimeout - started.duration(to: asked))
         var conversation = await Conversation.hold(
             Conversation.Call(
-                model: agent.model, request: ChatRequest(prompt: prompt, sampling: input.overrides),
-                timeout: turnTimeout - started.duration(to: asked), clientLeft: clientLeft, emit: emit,
-                preface: preface))
+                model: agent.model,
+                request: ChatRequest(prompt: prompt, sampling: input.overrides, timeout: timeout),
+                timeout: timeout, clientLeft: clientLeft, emit: emit, preface: preface))
         state.timings.model = asked.duration(to: .now)
         state.timings.firstToken = conversation.firstDelta.map { started.duration(to: $0) }
         if conversation.reply.reportedUsage == nil, !conversation.reply.isEmpty {
