@@ -29,6 +29,4 @@ struct BoundedCache<Key: Hashable, Value> {
         young[key] = nil
         old[key] = nil
     }
-
-    var count: Int { young.count + old.count }
 }

@@ -70,7 +70,7 @@ public struct RecallSettings: Sendable, Hashable {
     public init(
         topK: Int = 6, minScore: Double = 0.35, deadline: Duration = .milliseconds(80),
         embeddingDeadline: Duration = .milliseconds(150), maxFragmentSessions: Int = 16,
-        maxFragmentTurns: Int = 128, cacheEntries: Int = 4096
+        maxFragmentTurns: Int = 128, cacheEntries: Int = 512
     ) {
         self.topK = topK
         self.minScore = minScore

@@ -28,7 +28,8 @@ extension SessionMemory {
                 more = await archive(plans, summarize: summarize) > 0 || more
             }
         } catch {
-            logger.warning("maintenance goes on later: a store does not answer", metadata: ["error": "\(error)"])
+            logger.warning(
+                "maintenance goes on later: a store does not answer", metadata: ["error": "\(error)"])
         }
         _ = await checkpointHealth()
         return more

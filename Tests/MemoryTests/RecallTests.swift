@@ -179,4 +179,14 @@ import Testing
         #expect(found.memories.map(\.score) == found.memories.map(\.score).sorted(by: >))
         #expect(found.memories.allSatisfy { (0...1).contains($0.score) })
     }
+
+    @Test("The cache keeps what was used lately, and no more than its limit") func boundedCache() {
+        var cache = BoundedCache<Int, Int>(limit: 10)
+        for number in 0..<100 {
+            cache.insert(number, for: number)
+            #expect(cache.value(for: 0) == 0)
+        }
+        let kept = (0..<100).filter { cache.value(for: $0) != nil }
+        #expect(kept.count <= 10 && kept.contains(0) && kept.contains(99) && !kept.contains(50))
+    }
 }
