@@ -27,7 +27,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 
 .PHONY: tsan
 tsan: test-deps ## the Swift suites under the thread sanitizer
-	swift test --sanitize=thread --scratch-path .build-tsan
+	TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/thread-sanitizer.supp swift test --sanitize=thread --scratch-path .build-tsan
 
 .PHONY: bench
 bench: test-deps ## the benchmarks, beside what a user would pick instead; prints a table

@@ -30,10 +30,9 @@ metadata: {{name: bench}}
 spec:
   models:
     - {{name: chat, provider: openai, baseURL: {url}, model: stand-in}}
-    - {{name: embed, provider: openai, baseURL: {url}, model: stand-in, dimensions: 64}}
   agents:
     - {{name: assistant, instructions: Be brief., model: chat}}
-  memory: {{buffer: {{rounds: 10}}, embeddingModel: embed}}
+  memory: {{buffer: {{rounds: 10}}}}
   auth: {{mode: None}}
 """
 

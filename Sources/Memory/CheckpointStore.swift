@@ -97,10 +97,13 @@ public enum CommitAnswer: Sendable {
 public struct FragmentLimit: Hashable, Sendable {
     public var sessions: Int
     public var turns: Int
+    /// Of the scope's own session only turns before this sequence are wanted: the rest stands in the prompt already.
+    public var ownTurnsBefore: Int
 
-    public init(sessions: Int, turns: Int) {
+    public init(sessions: Int, turns: Int, ownTurnsBefore: Int = .max) {
         self.sessions = sessions
         self.turns = turns
+        self.ownTurnsBefore = ownTurnsBefore
     }
 }
 

@@ -9,7 +9,7 @@ func withDeadline<Value: Sendable>(
     try await withThrowingTaskGroup(of: Value.self) { group in
         group.addTask(operation: operation)
         group.addTask {
-            try await Task.sleep(for: deadline)
+            guard await Alarms.shared.wait(for: deadline) else { throw CancellationError() }
             throw DeadlineExceeded()
         }
         defer { group.cancelAll() }

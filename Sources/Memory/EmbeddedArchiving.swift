@@ -136,10 +136,13 @@ extension EmbeddedCheckpoints {
             for range in try FragmentRange.find(db, scope, principal: principal.id, limit: limit.sessions) {
                 let room = limit.turns - fragments.turns.count
                 guard room > 0 else { break }
+                let isOwn = range.digest == scope.session
+                let through = isOwn ? min(range.through, limit.ownTurnsBefore - 1) : range.through
                 // The latest of a long tail: what came before them is still in the session's own context.
-                let after = max(range.after, range.through - room)
+                let after = max(range.after, through - room)
+                guard through > after else { continue }
                 fragments.turns += try Self.turns(
-                    db, session: range.session, after: after, limit: range.through - after
+                    db, session: range.session, after: after, limit: through - after
                 ).map { FragmentTurn(session: range.digest, sessionID: range.name, stored: $0) }
             }
             return fragments

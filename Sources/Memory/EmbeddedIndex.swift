@@ -86,7 +86,7 @@ private struct PreparedRow {
     init(_ entry: IndexEntry) throws {
         row = entry.row
         vector = entry.vector.withUnsafeBytes { Data($0) }
-        entities = try TurnCoding.encode(row.entities)
+        entities = TurnCoding.encode(row.entities)
         let text = [row.text, row.summary, row.entities.joined(separator: "\n")].joined(separator: "\n")
         let terms = Tokenizer.terms(text)
         length = terms.count
@@ -198,9 +198,12 @@ private struct OwnedSearch {
                 """)
         var statistics = TermStatistics(documents: documents)
         let found = try terms.map { term in
-            let rows = try Row.fetchAll(postings, arguments: [principal, term, session])
+            var rows: [(number: Int64, count: Int, length: Int)] = []
+            // A cursor reads every row into the same place.
+            let cursor = try Row.fetchCursor(postings, arguments: [principal, term, session])
+            while let row = try cursor.next() { rows.append((row[0], row[1], row[2])) }
             statistics.frequencies[term] = rows.count
-            return rows.map { (number: $0[0] as Int64, count: $0[1] as Int, length: $0[2] as Int) }
+            return rows
         }
         let ranking = BM25(terms: terms, statistics: statistics)
         var relevance: [Int64: Double] = [:]
@@ -232,7 +235,7 @@ private struct OwnedSearch {
                 MemoryRow(
                     id: row[0], scope: owner, generation: row[3], agent: row[4], firstTurn: row[5],
                     lastTurn: row[6], time: row[7], summary: row[8],
-                    entities: try TurnCoding.decodeTexts(row[9]), text: row[10])
+                    entities: TurnCoding.decodeTexts(row[9]), text: row[10])
             )
         }
     }

@@ -125,7 +125,7 @@ final class EmbeddedDatabase: Sendable {
                 problem: "its memories belong to the embedding model \(bound.model) with \(bound.dimension) "
                     + "dimensions, and the configuration names \(embedding.model) with \(embedding.dimension)",
                 mend:
-                    "Name that model again, run `agentpool reindex` to rebuild the vectors, or use another directory"
+                    "Name that model again, or use another directory"
             )
         } catch let error as StoreOpenError {
             throw error

@@ -17,7 +17,7 @@ extension SessionMemory {
             (cache.entry(key), cache.generation(of: query.scope.principal))
         }
 
-        async let pending = fragments(query.scope)
+        async let pending = fragments(query)
         var found: IndexFindings?
         if let known, await pending?.archiveGeneration == known.generation { found = known.found }
         let cached = found != nil
@@ -70,12 +70,14 @@ extension SessionMemory {
     }
 
     /// Nil where L2 was late or failed.
-    private func fragments(_ scope: Scope) async -> Fragments? {
+    private func fragments(_ query: RecallQuery) async -> Fragments? {
         let settings = configuration.recall
-        let limit = FragmentLimit(sessions: settings.maxFragmentSessions, turns: settings.maxFragmentTurns)
+        let limit = FragmentLimit(
+            sessions: settings.maxFragmentSessions, turns: settings.maxFragmentTurns,
+            ownTurnsBefore: query.contextStart ?? .max)
         do {
             return try await withDeadline(settings.deadline) { [checkpoints] in
-                try await checkpoints.fragments(scope, limit: limit)
+                try await checkpoints.fragments(query.scope, limit: limit)
             }
         } catch {
             report(.fragments, error)
@@ -97,7 +99,7 @@ extension SessionMemory {
         }
         if vector == nil { found.skipped.append(.embedding) }
         do {
-            let asked = IndexQuery(vector: vector, text: query.text, limit: max(24, 2 * topK))
+            let asked = IndexQuery(vector: vector, text: query.text, limit: max(12, 2 * topK))
             let answer = try await withDeadline(settings.deadline) { [index] in
                 try await index.search(query.scope, asked)
             }

@@ -12,11 +12,12 @@ enum TurnCoding {
         try JSONDecoder().decode(Turn.self, from: Data(text.utf8))
     }
 
-    static func encode(_ texts: [String]) throws -> String {
-        String(decoding: try JSONEncoder().encode(texts), as: UTF8.self)
+    /// A line each: they are short, and read with every memory that a recall finds.
+    static func encode(_ texts: [String]) -> String {
+        texts.map { $0.replacing("\n", with: " ") }.joined(separator: "\n")
     }
 
-    static func decodeTexts(_ text: String) throws -> [String] {
-        try JSONDecoder().decode([String].self, from: Data(text.utf8))
+    static func decodeTexts(_ text: String) -> [String] {
+        text.split(separator: "\n").map(String.init)
     }
 }

@@ -57,13 +57,13 @@ import Testing
         let text = (filler + ["user: where do I park?", "assistant: the garage code is 4711"] + filler)
             .joined(separator: "\n")
         let passage = Passage.best(of: text, terms: Tokenizer.queryTerms("garage code"))
-        #expect(passage.contains("4711") && passage.count <= Passage.maximumCharacters)
+        #expect(passage.contains("4711") && passage.utf8.count <= Passage.maximumBytes)
     }
 
     @Test("One long line without breaks gives the part of it that fits") func longLine() {
         let words = (0..<2000).map { "word\($0)" }.joined(separator: " ")
         let passage = Passage.best(of: words, terms: Tokenizer.queryTerms("word1234"))
-        #expect(passage.contains("word1234") && passage.count <= Passage.maximumCharacters)
+        #expect(passage.contains("word1234") && passage.utf8.count <= Passage.maximumBytes)
     }
 
     @Test("A summary that is found by nothing but a weak similarity is left out; one with the words stays")
