@@ -84,6 +84,15 @@ struct ConnectionStateTests {
         check(state.tick(now: start + limits.idleTimeout), .close)
     }
 
+    @Test("answers a good request with garbage behind it, and closes then")
+    func garbageBehind() {
+        var state = fresh()
+        _ = head(&state)
+        _ = state.endArrived()
+        check(state.malformed(now: start), .drop)
+        check(state.responseEnded(close: false, now: start), .close)
+    }
+
     @Test("drops what comes while it lingers")
     func lingering() {
         var state = fresh()

@@ -108,8 +108,12 @@ struct ConnectionState {
 
     mutating func malformed(now: ContinuousClock.Instant) -> HeadAction {
         switch phase {
-        case .idle, .head, .body: refuse(.malformed, now)
-        case .busy, .lingering, .closed: .drop
+        case .idle, .head, .body: return refuse(.malformed, now)
+        case .busy:
+            // Garbage behind a good request: that one is still answered, then nothing more can be read.
+            phase = .busy(keepAlive: false)
+            return .drop
+        case .lingering, .closed: return .drop
         }
     }
 
