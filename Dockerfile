@@ -1,4 +1,4 @@
-# The image of every role: worker, controller, and `run` on one machine.
+# The image of the worker, and of `run` on one machine.
 FROM swift:6.3-bookworm AS builder
 
 RUN apt-get update \

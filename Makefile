@@ -24,6 +24,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	swift build -c release --product agentpool
 	swift build -c release --product agentpool-early-ack
 	Tests/Acceptance/run
+	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/Acceptance/run crash --kills 40 --expect-loss
 
 .PHONY: tsan
 tsan: test-deps ## the Swift suites under the thread sanitizer

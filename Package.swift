@@ -12,7 +12,6 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
-let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
 
 func tests(_ target: String, _ dependencies: [Target.Dependency], data: [String] = []) -> Target {
     .testTarget(
@@ -29,7 +28,6 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -43,24 +41,24 @@ let package = Package(
         .target(
             name: "Memory",
             dependencies: [
-                logging, metrics,
+                logging,
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
-            name: "Agent", dependencies: ["PoolAPI", "Transport", "Memory", logging, metrics],
+            name: "Agent", dependencies: ["PoolAPI", "Transport", "Memory", logging],
             swiftSettings: strict),
         .target(
             name: "Worker",
             dependencies: [
-                "PoolAPI", "Agent", "Memory", "Transport", logging, metrics,
+                "PoolAPI", "Agent", "Memory", "Transport", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ] + nio, swiftSettings: strict),
         .executableTarget(
             name: "agentpool",
             dependencies: [
-                "PoolAPI", "Worker", "Agent", "Memory", "Transport", logging, metrics,
+                "PoolAPI", "Worker", "Agent", "Memory", "Transport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),

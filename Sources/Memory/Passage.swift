@@ -44,7 +44,8 @@ enum Passage {
             guard end - from > Passage.maximumBytes else { return end }
             let limit = from + Passage.maximumBytes
             if let space = bytes[from..<limit].lastIndex(of: 0x20) { return space + 1 }
-            return bytes[from..<limit].lastIndex { $0 & 0xC0 != 0x80 }.flatMap { $0 > from ? $0 : nil } ?? limit
+            return bytes[from..<limit].lastIndex { $0 & 0xC0 != 0x80 }.flatMap { $0 > from ? $0 : nil }
+                ?? limit
         }
 
         func best() -> Range<Int>? {
@@ -57,7 +58,8 @@ enum Passage {
                     seen |= masks[end]
                     end += 1
                     // Terms that stand close together say more than the same ones far apart.
-                    let score = Double(seen.nonzeroBitCount) - Double(length) / Double(Passage.maximumBytes * 4)
+                    let score =
+                        Double(seen.nonzeroBitCount) - Double(length) / Double(Passage.maximumBytes * 4)
                     if score > best.score { best = (score, start..<end) }
                 }
             }
@@ -101,7 +103,9 @@ enum Passage {
                 // Scripts without spaces: any character may begin a term.
                 if isWord, !isInWord || byte >= 0xC0 {
                     for (bit, term) in byFirst[Int(Self.lowered(byte))]
-                    where mask & bit == 0 && Self.matches(term, bytes, index, range.upperBound) { mask |= bit }
+                    where mask & bit == 0 && Self.matches(term, bytes, index, range.upperBound) {
+                        mask |= bit
+                    }
                 }
                 isInWord = isWord
             }

@@ -35,7 +35,8 @@ struct ModelEndpoint: Sendable {
         let request = HTTPRequest(
             method: "POST", url: try url(path), headers: headers.map { (name: $0.0, value: $0.1) },
             body: body,
-            version: model.httpVersion == .http2 ? .http2 : .http1, idleTimeout: idleTimeout, totalTimeout: timeout)
+            version: model.httpVersion == .http2 ? .http2 : .http1, idleTimeout: idleTimeout,
+            totalTimeout: timeout)
         let response = try await execute(request)
         guard (200..<300).contains(response.status) else {
             throw await rejection(response, hiding: secret)

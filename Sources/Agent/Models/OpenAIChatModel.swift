@@ -33,7 +33,8 @@ public struct OpenAIChatModel: ChatModel {
 
     public func summarize(_ request: SummaryRequest) async throws(SummaryFailure) -> BatchSummary {
         do {
-            var reply = try await stream(SummaryPrompt.messages(for: request), sampling: SamplingOverrides(), timeout: nil)
+            var reply = try await stream(
+                SummaryPrompt.messages(for: request), sampling: SamplingOverrides(), timeout: nil)
             var text = ""
             while let deltas = try await reply.next() {
                 for case .text(let piece) in deltas { text += piece }
@@ -55,7 +56,8 @@ public struct OpenAIChatModel: ChatModel {
         let body = ChatRequestBody.bytes(
             model: endpoint.model.model, messages: messages, parameters: endpoint.model.parameters,
             sampling: sampling)
-        let answer = try await endpoint.post("/chat/completions", body: body, accept: "text/event-stream", timeout: timeout)
+        let answer = try await endpoint.post(
+            "/chat/completions", body: body, accept: "text/event-stream", timeout: timeout)
         let type = answer.response.headers["Content-Type"]?.lowercased() ?? ""
         guard type.isEmpty || type.hasPrefix("text/event-stream") else {
             throw await notAStream(answer, type: type)
