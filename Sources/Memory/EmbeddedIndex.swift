@@ -112,9 +112,9 @@ private struct PreparedRow {
         try db.cachedStatement(sql: "INSERT INTO memory_vector (principal, number, vector) VALUES (?, ?, ?)")
             .execute(arguments: [principal, number, vector])
         let insert = try db.cachedStatement(
-            sql: "INSERT INTO memory_term (principal, term, number, count) VALUES (?, ?, ?, ?)")
+            sql: "INSERT INTO memory_term (principal, term, number, count, length) VALUES (?, ?, ?, ?, ?)")
         for (term, count) in counts {
-            try insert.execute(arguments: [principal, term, number, count])
+            try insert.execute(arguments: [principal, term, number, count, length])
         }
     }
 }
@@ -190,11 +190,12 @@ private struct OwnedSearch {
         }
         let documents: Int = total[0]
         let averageLength = (total[1] as Double) / Double(max(documents, 1))
+        // Each posting has its row's length: only a search within one session looks at the rows themselves.
         let postings = try db.cachedStatement(
             sql: """
-                SELECT memory_term.number, count, length FROM memory_term
-                    JOIN memory_row ON memory_row.number = memory_term.number
-                WHERE memory_term.principal = ?1 AND term = ?2 AND (?3 IS NULL OR session = ?3)
+                SELECT number, count, length FROM memory_term
+                WHERE principal = ?1 AND term = ?2 AND (?3 IS NULL OR EXISTS (
+                    SELECT 1 FROM memory_row WHERE memory_row.number = memory_term.number AND session = ?3))
                 """)
         var statistics = TermStatistics(documents: documents)
         let found = try terms.map { term in
@@ -224,9 +225,11 @@ private struct OwnedSearch {
                 FROM memory_row WHERE number = ? AND principal = ?
                 """)
         return try numbers.compactMap { number in
-            guard let row = try Row.fetchOne(statement, arguments: [number, principal]),
-                let session = Digest128(bytes: row[1] as Data)
-            else { return nil }
+            // A cursor's row is read in place, where a fetched one would be a copy of all its texts.
+            let cursor = try Row.fetchCursor(statement, arguments: [number, principal])
+            guard let row = try cursor.next(), let session = Digest128(bytes: row[1] as Data) else {
+                return nil
+            }
             let owner = Scope(
                 principal: scope.principal, session: session,
                 recallsAcrossSessions: scope.recallsAcrossSessions, sessionID: row[2])

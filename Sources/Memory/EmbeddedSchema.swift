@@ -154,6 +154,7 @@ enum EmbeddedSchema {
             term TEXT NOT NULL,
             number INTEGER NOT NULL,
             count INTEGER NOT NULL,
+            length INTEGER NOT NULL,
             PRIMARY KEY (principal, term, number)
         ) WITHOUT ROWID;
         """
