@@ -25,7 +25,8 @@ public struct WorkerSettings: Sendable {
     public var drainDelay: Duration = .zero
     public var maxConnections = 19_000
     public var limits = ConnectionLimits()
-    public var eventLoopThreads = System.coreCount
+    /// One core is left to the thread that talks to the models.
+    public var eventLoopThreads = max(1, System.coreCount - 1)
 
     public init(dataDirectory: String, podName: String) {
         self.dataDirectory = dataDirectory
@@ -216,6 +217,7 @@ public struct AgentWorker: Service {
 
     private func rereadKeys(into credentials: SharedCredentials) async {
         guard config.spec.auth.mode != .none else { return }
+        // Only cancellation ends a pause, and with it the loop.
         while (try? await Task.sleep(for: SecretStore.freshness)) != nil {
             do {
                 credentials.current = try readCredentials()

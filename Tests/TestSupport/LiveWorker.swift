@@ -12,13 +12,19 @@ public struct LiveWorker: Sendable {
     public let adminURL: String
     public let client: HTTPClient
 
+    /// An open pool whose recall leaves nothing out for being late, however slow the machine that tests it.
+    public static let patientSpec = """
+        {agents: [{name: assistant, instructions: Help.}], auth: {mode: None},
+         memory: {recall: {deadline: 30s, embeddingDeadline: 30s}}}
+        """
+
     /// Runs a worker while `body` does; then drains it.
     ///
     /// - Parameters:
     ///   - spec: the manifest's `spec` as YAML.
     ///   - directory: the stores' folder; pass the same one twice to restart a worker.
     public static func run<Result: Sendable>(
-        spec: String = "{agents: [{name: assistant, instructions: Help.}], auth: {mode: None}}",
+        spec: String = patientSpec,
         secrets: [String: [String: String]] = [:], directory: TemporaryDirectory = TemporaryDirectory(),
         adjust: (inout WorkerSettings) -> Void = { _ in },
         _ body: @Sendable (LiveWorker) async throws -> Result

@@ -9,7 +9,7 @@ struct MemoryUpkeep: Sendable {
     let summarizer: Summarizer
     let readiness: SharedReadiness
 
-    /// Runs until cancelled. Archiving may wait for a model; letting go of sessions and the health report don't wait for it.
+    /// Runs until cancelled, which is all that ends a pause. Archiving may wait for a model; letting go of sessions and the health report don't wait for it.
     func run() async {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
