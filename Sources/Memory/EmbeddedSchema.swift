@@ -117,8 +117,8 @@ enum EmbeddedSchema {
         ) WITHOUT ROWID;
         """
 
-    /// Vectors lie apart from texts and in the order of their principals, so that a search reads nothing else. Terms
-    /// are kept by principal: what others remember changes no ranking.
+    /// Vectors lie apart from texts, so that a search reads nothing else, and in a table with row ids, whose pages hold a
+    /// vector whole. Terms are kept by principal: what others remember changes no ranking.
     private static let indexTables = """
         CREATE TABLE collection (
             id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -144,11 +144,11 @@ enum EmbeddedSchema {
         );
         CREATE INDEX memory_row_by_owner ON memory_row (principal, session, generation, length);
         CREATE TABLE memory_vector (
+            number INTEGER PRIMARY KEY,
             principal INTEGER NOT NULL,
-            number INTEGER NOT NULL,
-            vector BLOB NOT NULL,
-            PRIMARY KEY (principal, number)
-        ) WITHOUT ROWID;
+            vector BLOB NOT NULL
+        );
+        CREATE INDEX memory_vector_by_owner ON memory_vector (principal);
         CREATE TABLE memory_term (
             principal INTEGER NOT NULL,
             term TEXT NOT NULL,
