@@ -24,7 +24,7 @@ struct connection {
     int fd;
     char *in;
     size_t used, capacity;
-    bool queued, streams, wants_usage;
+    bool queued, streams, wants_usage, sums_up;
     int next_word;
     uint64_t due;  // nanoseconds, monotonic
     TAILQ_ENTRY(connection) link;
@@ -83,9 +83,10 @@ static bool put_word(struct connection *c, int index) {
     char payload[320], out[400];
     snprintf(payload, sizeof payload,
         "data: {\"id\":\"chatcmpl-standin\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-        "\"model\":\"stand-in\",\"choices\":[{\"index\":0,\"delta\":{%s\"content\":\"word%02d \"},"
+        "\"model\":\"stand-in\",\"choices\":[{\"index\":0,\"delta\":{%s\"content\":\"%sword%02d %s\"},"
         "\"finish_reason\":null}]}\n\n",
-        index == 0 ? "\"role\":\"assistant\"," : "", index);
+        index == 0 ? "\"role\":\"assistant\"," : "", c->sums_up && index == 0 ? "{\\\"summary\\\": \\\"" : "", index,
+        c->sums_up && index == WORDS - 1 ? "\\\", \\\"entities\\\": [\\\"parcel\\\"]}" : "");
     return put(c, out, frame(out, sizeof out, payload));
 }
 
@@ -173,6 +174,8 @@ static bool start(struct connection *c, const char *path_end, const char *body, 
     c->streams = memmem(body, (size_t)(end - body), "\"stream\":true", 13)
         || memmem(body, (size_t)(end - body), "\"stream\": true", 14);
     c->wants_usage = memmem(body, (size_t)(end - body), "include_usage", 13) != NULL;
+    // A request for a summary is answered as a model answers it: in JSON.
+    c->sums_up = memmem(body, (size_t)(end - body), "entities: the people", 20) != NULL;
     c->next_word = 0;
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
         "Transfer-Encoding: chunked\r\n\r\n";
