@@ -28,7 +28,7 @@ struct Chat: AsyncParsableCommand {
         let client = HTTPClient(logger: Logger(label: "agentpool"))
         let session = session ?? "chat-" + String(UInt64.random(in: .min ... .max), radix: 36)
         let interactive = isatty(STDIN_FILENO) == 1
-        print("session \(session) at \(url)")
+        show("session \(session) at \(url)\n")
         var failed = false
         while let line = prompt(interactive) {
             guard !line.isEmpty else { continue }
