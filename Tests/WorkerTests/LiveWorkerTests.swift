@@ -209,6 +209,33 @@ struct LiveWorkerTests {
         }
     }
 
+    @Test("says something on a silent stream before a proxy would cut it")
+    func heartbeats() async throws {
+        try await LiveWorker.run(adjust: { $0.limits.heartbeat = .milliseconds(100) }) {
+            worker async throws in
+            let stream = try await worker.client.execute(
+                HTTPRequest(method: "GET", url: worker.url + "/v1/sessions/s/events"))
+            var comments = 0
+            for try await chunk in stream.body {
+                comments += String(decoding: chunk, as: UTF8.self).components(separatedBy: ":\n\n").count - 1
+                if comments >= 2 { break }
+            }
+            #expect(comments >= 2)
+        }
+    }
+
+    @Test("answers a connection beyond its limit with 503 and when to come again")
+    func connectionLimit() async throws {
+        try await LiveWorker.run(adjust: { $0.maxConnections = 1 }) { worker async throws in
+            let held = try await worker.client.execute(
+                HTTPRequest(method: "GET", url: worker.url + "/v1/sessions/s/events"))
+            #expect(held.status == 200)
+            let refused = try await raw(worker, "")
+            #expect(refused.hasPrefix("HTTP/1.1 503"))
+            #expect(refused.contains("Retry-After: 1\r\n"))
+        }
+    }
+
     @Test("takes the keys of a Secret and refuses to start without it")
     func keys() async throws {
         let spec = """

@@ -91,7 +91,9 @@ final class HTTPListener: Sendable {
             .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 * 1024, high: 64 * 1024))
             .childChannelInitializer { channel in
                 guard connections.add() else {
-                    return channel.writeAndFlush(Self.fullAnswer).flatMap { channel.close() }
+                    return channel.eventLoop.makeCompletedFuture {
+                        try channel.pipeline.syncOperations.addHandler(FullHandler())
+                    }
                 }
                 channel.closeFuture.whenComplete { _ in connections.remove() }
                 return channel.eventLoop.makeCompletedFuture {
@@ -113,18 +115,6 @@ final class HTTPListener: Sendable {
             throw ListenError(host: configuration.host, port: configuration.port, reason: "\(error)")
         }
     }
-
-    /// For a connection over the limit, before it has asked anything.
-    private static let fullAnswer: ByteBuffer = {
-        let error = APIError(
-            .serviceUnavailable, type: "server_error", code: "too_many_connections",
-            "This worker holds all the connections that it may.", retryAfter: 1)
-        let response = error.response
-        var bytes = ByteBuffer()
-        bytes.writeHead(response.head, framing: .length(response.body.count), close: true, date: nil)
-        bytes.writeBytes(response.body)
-        return bytes
-    }()
 
     /// Hands every request to `handle`, each in a task on its connection's own loop, until `stopAccepting`; returns when the
     /// last one is done. Bounded by the connections: each has one request in hand.
@@ -167,6 +157,26 @@ public struct ListenError: Error, CustomStringConvertible {
 
     public var description: String {
         "can't listen on \(host):\(port): \(reason); choose another with --port or --admin-port"
+    }
+}
+
+/// Answers a connection over the limit before it has asked anything, once it is open: earlier nothing can be written.
+private final class FullHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    func channelActive(context: ChannelHandlerContext) {
+        let response = APIError(
+            .serviceUnavailable, type: "server_error", code: "too_many_connections",
+            "This worker holds all the connections that it may.", retryAfter: 1
+        ).response
+        var bytes = context.channel.allocator.buffer(capacity: 512)
+        bytes.writeHead(response.head, framing: .length(response.body.count), close: true, date: nil)
+        bytes.writeBytes(response.body)
+        let channel = context.channel
+        let flushed = context.eventLoop.makePromise(of: Void.self)
+        flushed.futureResult.assumeIsolated().whenComplete { _ in channel.close(promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(bytes), promise: flushed)
     }
 }
 
