@@ -272,7 +272,8 @@ struct LiveWorkerTests {
                 }
             }
         return try await channel.executeThenClose { inbound, outbound in
-            try await outbound.write(ByteBuffer(string: bytes))
+            // A server that answers unasked may have closed already.
+            if !bytes.isEmpty { try await outbound.write(ByteBuffer(string: bytes)) }
             var answer = ""
             for try await part in inbound { answer += String(buffer: part) }
             return answer
