@@ -35,7 +35,7 @@ public struct ArchivePlan: Hashable, Sendable {
 
 extension ArchivePlan: Codable {
     enum CodingKeys: String, CodingKey {
-        case principal, session, recallsAcrossSessions, sessionID, agent, batchID, first, last, generation
+        case principal, session, sessionID, agent, batchID, first, last, generation
     }
 
     public init(from decoder: any Decoder) throws {
@@ -43,7 +43,6 @@ extension ArchivePlan: Codable {
         scope = Scope(
             principal: try values.decode(Digest128.self, forKey: .principal),
             session: try values.decode(Digest128.self, forKey: .session),
-            recallsAcrossSessions: try values.decode(Bool.self, forKey: .recallsAcrossSessions),
             sessionID: try values.decode(String.self, forKey: .sessionID))
         agent = try values.decode(String.self, forKey: .agent)
         batchID = try values.decode(String.self, forKey: .batchID)
@@ -56,7 +55,6 @@ extension ArchivePlan: Codable {
         var values = encoder.container(keyedBy: CodingKeys.self)
         try values.encode(scope.principal, forKey: .principal)
         try values.encode(scope.session, forKey: .session)
-        try values.encode(scope.recallsAcrossSessions, forKey: .recallsAcrossSessions)
         try values.encode(scope.sessionID, forKey: .sessionID)
         try values.encode(agent, forKey: .agent)
         try values.encode(batchID, forKey: .batchID)

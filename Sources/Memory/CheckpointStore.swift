@@ -16,8 +16,7 @@ public protocol CheckpointStore: Sendable {
     func turn(_ scope: Scope, id: TurnID) async throws -> StoredTurn?
     /// The latest turn that answers a request of this digest and finished at or after `since`.
     func turn(_ scope: Scope, requestDigest: String, since: Int64) async throws -> StoredTurn?
-    /// Un-archived turns that recall may see: of all the principal's sessions, or of this session alone where the scope
-    /// does not recall across sessions; the most recently used sessions first.
+    /// Un-archived turns that recall may see: of all the principal's sessions, the most recently used ones first.
     func fragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments
 
     /// Makes the caller the one to carry out a plan until `until`.

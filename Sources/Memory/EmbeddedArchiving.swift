@@ -64,6 +64,8 @@ extension EmbeddedCheckpoints {
             try Self.noteRows(db, session: session.id, batch: plan.batchID, rows: rows)
             try PrincipalRecord.bumpArchiveGeneration(db, id: session.principal)
             return .archived(session.checkpoint)
+        } afterwards: { [resident] _ in
+            resident.changed(claim.plan.scope)
         }
     }
 
@@ -80,6 +82,8 @@ extension EmbeddedCheckpoints {
                 failure.nextAttempt == nil,
                 claim.plan.batchID, claim.token,
             ])
+        } afterwards: { [resident] _ in
+            resident.changed(claim.plan.scope)
         }
     }
 
@@ -100,14 +104,14 @@ extension EmbeddedCheckpoints {
         try await database.write { db in
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT session.id, principal.digest, session.digest, recalls_across, name
+                    SELECT session.id, principal.digest, session.digest, name
                     FROM session JOIN principal ON principal.id = session.principal
                     WHERE due_at <= ? ORDER BY due_at LIMIT ?
                     """)
             let due = try Row.fetchAll(statement, arguments: [now, limit])
             for row in due {
                 guard var session = try SessionRecord.find(db, id: row[0]),
-                    let scope = Scope(principal: row[1], session: row[2], across: row[3], name: row[4])
+                    let scope = Scope(principal: row[1], session: row[2], name: row[3])
                 else { continue }
                 let checkpoint = session.checkpoint
                 let plan = ArchivePlan(
@@ -126,6 +130,14 @@ extension EmbeddedCheckpoints {
     }
 
     public func fragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments {
+        let (known, mark) = resident.find(scope, limit: limit)
+        if let known { return known }
+        let read = try await readFragments(scope, limit: limit)
+        resident.keep(read, scope, limit: limit, since: mark)
+        return read
+    }
+
+    private func readFragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments {
         try await database.read { db in
             guard let principal = try PrincipalRecord.find(db, scope.principal) else {
                 return Fragments(archiveGeneration: 0, turns: [], forgetting: [:])
@@ -133,7 +145,7 @@ extension EmbeddedCheckpoints {
             var fragments = Fragments(
                 archiveGeneration: principal.archiveGeneration, turns: [],
                 forgetting: try Self.forgetting(db, principal: principal.id))
-            for range in try FragmentRange.find(db, scope, principal: principal.id, limit: limit.sessions) {
+            for range in try FragmentRange.find(db, principal: principal.id, limit: limit.sessions) {
                 let room = limit.turns - fragments.turns.count
                 guard room > 0 else { break }
                 let isOwn = range.digest == scope.session
@@ -185,8 +197,8 @@ private struct PlanRecord {
     var isParked: Bool
 
     static let selection = """
-        SELECT principal.digest, session.digest, session.recalls_across, session.name, plan.agent, plan.batch_id,
-            plan.first, plan.last, plan.generation
+        SELECT principal.digest, session.digest, session.name, plan.agent, plan.batch_id, plan.first, plan.last,
+            plan.generation
         FROM plan JOIN session ON session.id = plan.session JOIN principal ON principal.id = plan.principal
         """
 
@@ -211,11 +223,11 @@ private struct PlanRecord {
     }
 
     static func plan(_ row: Row) throws -> ArchivePlan {
-        guard let scope = Scope(principal: row[0], session: row[1], across: row[2], name: row[3]) else {
+        guard let scope = Scope(principal: row[0], session: row[1], name: row[2]) else {
             throw DatabaseError(message: "a digest in the tables session and principal must have 16 bytes")
         }
         return ArchivePlan(
-            scope: scope, agent: row[4], batchID: row[5], first: row[6], last: row[7], generation: row[8])
+            scope: scope, agent: row[3], batchID: row[4], first: row[5], last: row[6], generation: row[7])
     }
 }
 
@@ -228,12 +240,11 @@ private struct FragmentRange {
     var through: Int
 
     /// Tails after the archived part, and parked batches; the latest first.
-    static func find(_ db: Database, _ scope: Scope, principal: Int64, limit: Int) throws -> [FragmentRange] {
-        let one = scope.recallsAcrossSessions ? nil : scope.session.blob
+    static func find(_ db: Database, principal: Int64, limit: Int) throws -> [FragmentRange] {
         let tails = try db.cachedStatement(
             sql: """
                 SELECT id, digest, name, archived_through, turn_count FROM session
-                WHERE principal = ? AND turn_count > archived_through AND (? IS NULL OR digest = ?)
+                WHERE principal = ? AND turn_count > archived_through
                 ORDER BY last_turn_at DESC LIMIT ?
                 """)
         let parked = try db.cachedStatement(
@@ -241,11 +252,10 @@ private struct FragmentRange {
                 SELECT session.id, digest, name, plan.first - 1, MIN(plan.last, session.archived_through)
                 FROM plan JOIN session ON session.id = plan.session
                 WHERE plan.principal = ? AND parked AND plan.first <= session.archived_through
-                    AND (? IS NULL OR digest = ?)
                 ORDER BY plan.last DESC LIMIT ?
                 """)
         let rows = try [tails, parked].flatMap {
-            try Row.fetchAll($0, arguments: [principal, one, one, limit])
+            try Row.fetchAll($0, arguments: [principal, limit])
         }
         return rows.compactMap { row in
             Digest128(bytes: row[1] as Data).map {
@@ -257,10 +267,10 @@ private struct FragmentRange {
 
 extension Scope {
     /// As its columns hold it; nil where a digest is damaged.
-    init?(principal: Data, session: Data, across: Bool, name: String) {
+    init?(principal: Data, session: Data, name: String) {
         guard let principal = Digest128(bytes: principal), let session = Digest128(bytes: session) else {
             return nil
         }
-        self.init(principal: principal, session: session, recallsAcrossSessions: across, sessionID: name)
+        self.init(principal: principal, session: session, sessionID: name)
     }
 }

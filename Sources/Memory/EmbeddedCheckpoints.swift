@@ -4,6 +4,7 @@ import GRDB
 
 public struct EmbeddedCheckpoints: CheckpointStore {
     let database: EmbeddedDatabase
+    let resident = ResidentFragments(bytes: 32 << 20)
 
     public func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView {
         try await database.read { db in
@@ -16,7 +17,15 @@ public struct EmbeddedCheckpoints: CheckpointStore {
 
     public func commit(_ request: CommitRequest) async throws -> CommitAnswer {
         let payload = try TurnCoding.encode(request.turn)
-        return try await database.write { db in try Self.commit(db, request, payload: payload) }
+        return try await database.write { db in
+            try Self.commit(db, request, payload: payload)
+        } afterwards: { [resident] answer in
+            if case .applied(let sequence, let checkpoint, _) = answer, sequence == checkpoint.turnCount {
+                resident.appended(request.scope, sequence: sequence)
+            } else {
+                resident.changed(request.scope)
+            }
+        }
     }
 
     public func turns(_ scope: Scope, after: Int, limit: Int) async throws -> [StoredTurn] {

@@ -18,6 +18,8 @@ extension EmbeddedCheckpoints {
             try db.cachedStatement(sql: "DELETE FROM plan WHERE session = ?").execute(arguments: [session.id])
             try PrincipalRecord.bumpArchiveGeneration(db, id: session.principal)
             return try Self.work(db, scope: scope, session: session.id)
+        } afterwards: { [resident] _ in
+            resident.changed(scope)
         }
     }
 
@@ -25,13 +27,13 @@ extension EmbeddedCheckpoints {
         try await database.read { db in
             let statement = try db.cachedStatement(
                 sql: """
-                    SELECT forgetting.session, principal.digest, session.digest, recalls_across, name
+                    SELECT forgetting.session, principal.digest, session.digest, name
                     FROM forgetting JOIN session ON session.id = forgetting.session
                         JOIN principal ON principal.id = forgetting.principal
                     ORDER BY forgetting.generation LIMIT ?
                     """)
             return try Row.fetchAll(statement, arguments: [limit]).compactMap { row in
-                guard let scope = Scope(principal: row[1], session: row[2], across: row[3], name: row[4])
+                guard let scope = Scope(principal: row[1], session: row[2], name: row[3])
                 else { return nil }
                 return try Self.work(db, scope: scope, session: row[0])
             }
@@ -50,6 +52,8 @@ extension EmbeddedCheckpoints {
                 .execute(arguments: [session.id])
             // What was recalled while the rows were going may be in a cache.
             try PrincipalRecord.bumpArchiveGeneration(db, id: session.principal)
+        } afterwards: { [resident] _ in
+            resident.changed(work.scope)
         }
     }
 

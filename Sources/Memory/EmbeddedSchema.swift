@@ -4,7 +4,7 @@ import GRDB
 enum EmbeddedSchema {
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
-        migrator.registerMigration("1") { db in
+        migrator.registerMigration("2") { db in
             try db.execute(sql: checkpointTables)
             try db.execute(sql: indexTables)
         }
@@ -15,7 +15,7 @@ enum EmbeddedSchema {
         let isLater = try pool.read { db in try migrator.hasBeenSuperseded(db) }
         guard !isLater else {
             throw StoreOpenError(
-                path: path, problem: "a later version of agentpool has written it",
+                path: path, problem: "another version of agentpool has written it",
                 mend: "Use that version, or another data directory")
         }
         try migrator.migrate(pool)
@@ -49,7 +49,6 @@ enum EmbeddedSchema {
             digest BLOB NOT NULL UNIQUE,
             principal INTEGER NOT NULL,
             name TEXT NOT NULL,
-            recalls_across INTEGER NOT NULL,
             generation INTEGER NOT NULL,
             created_at INTEGER NOT NULL,
             turn_count INTEGER NOT NULL,

@@ -19,7 +19,7 @@ public final class EmbeddedStore: Sendable {
 
     /// Opens or creates `memory.sqlite` in `directory`, which is created where it is missing.
     ///
-    /// Fails where another process has it open, where it was written by a later version, and where it holds memories of
+    /// Fails where another process has it open, where it was written by another version, and where it holds memories of
     /// another embedding model.
     public static func open(
         directory: String, embedding: EmbeddingSpace, logger: Logger
@@ -113,9 +113,12 @@ final class EmbeddedDatabase: Sendable {
         try await pool.read(body)
     }
 
-    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value
-    {
-        try await writer.write(body)
+    /// - Parameter afterwards: called when it is in the file, also where nobody waits any more; with nil where it failed.
+    func write<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value,
+        afterwards: @escaping @Sendable (Value?) -> Void = { _ in }
+    ) async throws -> Value {
+        try await writer.write(body, afterwards: afterwards)
     }
 
     /// Ties the file to one vector space; an index without rows may be tied anew.

@@ -16,7 +16,7 @@ final class GroupWriter: Sendable {
         var description: String { "the store is closed" }
     }
 
-    /// A write whose caller waits. Its savepoint keeps its failure from the others of its group.
+    /// A write whose caller waits. A savepoint keeps its failure from the others of its group.
     private struct Job: Sendable {
         /// Does the work and returns how to acknowledge it; nil where nobody waits any more.
         var perform: @Sendable (Database) throws -> (@Sendable () -> Void)?
@@ -37,8 +37,13 @@ final class GroupWriter: Sendable {
     }
 
     /// Returns once `body`'s changes are on the disk. A cancelled write throws at once and may take effect all the same.
-    func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value
-    {
+    ///
+    /// - Parameter afterwards: called when the transaction has ended, before the caller is told and also where it no longer
+    ///   waits; with nil where the write failed.
+    func write<Value: Sendable>(
+        _ body: @escaping @Sendable (Database) throws -> Value,
+        afterwards: @escaping @Sendable (Value?) -> Void = { _ in }
+    ) async throws -> Value {
         let answer = Answer<Value>()
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
@@ -47,9 +52,15 @@ final class GroupWriter: Sendable {
                     perform: { db in
                         guard answer.isAwaited else { return nil }
                         let value = try body(db)
-                        return { answer.give(.success(value)) }
+                        return {
+                            afterwards(value)
+                            answer.give(.success(value))
+                        }
                     },
-                    fail: { answer.give(.failure($0)) })
+                    fail: {
+                        afterwards(nil)
+                        answer.give(.failure($0))
+                    })
                 enqueue(job)
             }
         } onCancel: {
@@ -110,6 +121,11 @@ final class GroupWriter: Sendable {
     private func commit(_ group: [Job], _ db: Database) throws -> [@Sendable () -> Void] {
         var acknowledgements: [@Sendable () -> Void] = []
         try db.inTransaction(.immediate) {
+            // Alone it has the whole transaction to itself. A savepoint would copy each page that it changes.
+            if group.count == 1 {
+                if let acknowledge = try group[0].perform(db) { acknowledgements.append(acknowledge) }
+                return .commit
+            }
             for job in group {
                 do {
                     var acknowledge: (@Sendable () -> Void)?

@@ -7,8 +7,7 @@ public protocol MemoryIndex: Sendable {
     var embedding: EmbeddingSpace { get }
     /// Writes rows under their ids; one that is there is replaced.
     func upsert(_ entries: [IndexEntry]) async throws
-    /// Ranked by vector and by words apart. Rows of the scope's principal, or of its session alone where the scope does
-    /// not recall across sessions.
+    /// The rows of the scope's principal, ranked by vector and by words apart.
     func search(_ scope: Scope, _ query: IndexQuery) async throws -> IndexAnswer
     func delete(_ scope: Scope, rows: [String]) async throws
     /// Ids of the session's rows that are older than a generation, and those of `rows` that are still there.
@@ -84,12 +83,15 @@ public struct IndexQuery: Hashable, Sendable {
     /// Nil where the embedding was late: the index is searched by words alone.
     public var vector: [Float]?
     public var text: String
+    /// The text's terms, each once: what an index without a text search of its own looks for.
+    public var terms: [String]
     /// Rows of each ranking, at most.
     public var limit: Int
 
-    public init(vector: [Float]?, text: String, limit: Int) {
+    public init(vector: [Float]?, text: String, terms: [String]? = nil, limit: Int) {
         self.vector = vector
         self.text = text
+        self.terms = terms ?? Tokenizer.queryTerms(text)
         self.limit = limit
     }
 }

@@ -1,12 +1,11 @@
 /// What the index answered lately, kept in L1 until something of the principal is archived or forgotten.
 struct RecallCache {
     struct Key: Hashable {
-        /// The principal, or the session where recall stays inside it.
-        var owner: Digest128
+        var principal: Digest128
         var query: Digest128
 
         init(_ query: RecallQuery, limit: Int) {
-            owner = query.scope.recallsAcrossSessions ? query.scope.principal : query.scope.session
+            principal = query.scope.principal
             self.query = Digest128(parts: [query.text, String(limit)])
         }
     }

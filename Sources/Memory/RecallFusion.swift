@@ -8,69 +8,89 @@ struct RecallFusion {
 
     var minScore: Double
     var topK: Int
+    /// False where the index was asked by words alone.
+    var byVector: Bool
 
-    /// Best first, scores 0...1. `fragments` are ranked already. A fragment has no vector: its rank by words stands
-    /// for both.
-    func merge(_ hits: [IndexHit], _ fragments: [FragmentRanking.Ranked], byVector: Bool, terms: [String])
-        -> [RecalledMemory]
-    {
-        let best = max(hits.compactMap(\.relevance).max() ?? 0, fragments.first?.relevance ?? 0)
-        let floor = best * Self.noise
-        let similar = { (hit: IndexHit) in (hit.similarity ?? -1) >= minScore }
-        let rows = hits.filter { similar($0) || ($0.relevance ?? 0) > floor }
-        let fragments = fragments.filter { $0.relevance > floor }
-
-        var byWords: [(Source, Double)] = rows.enumerated().compactMap { index, hit in
-            hit.relevance.flatMap { $0 > floor ? (.row(index), $0) : nil }
-        }
-        byWords += fragments.enumerated().map { (.fragment($0), $1.relevance) }
-        var scores = Self.shares(byWords).mapValues { byVector ? $0 / 2 : $0 }
-        if byVector {
-            for index in fragments.indices { scores[.fragment(index), default: 0] *= 2 }
-            let bySimilarity = rows.enumerated().compactMap { index, hit in
-                hit.similarity.map { (Source.row(index), $0) }
-            }
-            for (source, share) in Self.shares(bySimilarity) { scores[source, default: 0] += share / 2 }
-        }
-        let time = { (source: Source) in
-            switch source {
-            case .row(let index): rows[index].row.time
-            case .fragment(let index): fragments[index].turn.stored.turn.finishedAt
-            }
-        }
-        return scores.sorted { ($0.value, time($0.key)) > ($1.value, time($1.key)) }.prefix(topK)
-            .map { source, score in
-                switch source {
-                case .row(let index): rows[index].row.recalled(score: score, terms: terms)
-                case .fragment(let index): fragments[index].turn.recalled(score: score)
-                }
-            }
+    /// Best first.
+    func best(_ hits: [IndexHit]) -> [IndexHit] {
+        order(hits, []).map { hits[$0.place] }
     }
 
-    private enum Source: Hashable {
-        case row(Int)
-        case fragment(Int)
+    /// Best first, scores 0...1. The hits' texts are passages already, and `fragments` are ranked.
+    func merge(_ hits: [IndexHit], _ fragments: [FragmentRanking.Ranked]) -> [RecalledMemory] {
+        order(hits, fragments).map { place, score in
+            place < hits.count
+                ? hits[place].row.recalled(score: score)
+                : fragments[place - hits.count].turn.recalled(score: score)
+        }
     }
 
-    /// What each one's rank is worth: 1 for the first. Equals share a rank, or their order by chance would count.
-    private static func shares(_ ranking: [(source: Source, value: Double)]) -> [Source: Double] {
-        var shares: [Source: Double] = [:]
+    /// Places among the hits and, after them, the fragments; the best ones with their scores, best first. A fragment has no
+    /// vector: its rank by words stands for both.
+    private func order(
+        _ hits: [IndexHit], _ fragments: [FragmentRanking.Ranked]
+    ) -> [(place: Int, score: Double)] {
+        var relevance = hits.map { $0.relevance ?? 0 }
+        relevance.append(contentsOf: fragments.lazy.map(\.relevance))
+        let floor = (relevance.max() ?? 0) * Self.noise
+        let byWords = Self.shares(of: relevance) { $0 > floor }
+        let bySimilarity =
+            byVector ? Self.shares(of: similarities(hits, relevance, floor: floor)) { $0 > -2 } : []
+        var ranked: [(place: Int, score: Double)] = []
+        ranked.reserveCapacity(relevance.count)
+        for place in relevance.indices {
+            let words = byWords[place]
+            let score: Double
+            if !byVector || place >= hits.count {
+                score = words
+            } else {
+                score = (words + bySimilarity[place]) / 2
+            }
+            if score > 0 { ranked.append((place, score)) }
+        }
+        ranked.sort { left, right in
+            left.score != right.score
+                ? left.score > right.score
+                : time(left.place, hits, fragments) > time(right.place, hits, fragments)
+        }
+        ranked.removeLast(max(0, ranked.count - topK))
+        return ranked
+    }
+
+    /// Of each hit; -2 where neither its vector nor its words are near enough to count.
+    private func similarities(_ hits: [IndexHit], _ relevance: [Double], floor: Double) -> [Double] {
+        hits.indices.map { place in
+            guard let similarity = hits[place].similarity, similarity >= minScore || relevance[place] > floor
+            else { return -2 }
+            return similarity
+        }
+    }
+
+    private func time(_ place: Int, _ hits: [IndexHit], _ fragments: [FragmentRanking.Ranked]) -> Int64 {
+        place < hits.count
+            ? hits[place].row.time : fragments[place - hits.count].turn.stored.turn.finishedAt
+    }
+
+    /// What each value's rank is worth: 1 for the first, 0 for one that doesn't count. Equals share a rank, or their order by
+    /// chance would count.
+    private static func shares(of values: [Double], where counts: (Double) -> Bool) -> [Double] {
+        var shares = [Double](repeating: 0, count: values.count)
         var (rank, previous) = (0, Double.infinity)
-        for (place, entry) in ranking.sorted(by: { $0.value > $1.value }).enumerated() {
-            if previous - entry.value > 1e-6 { rank = place }
-            previous = entry.value
-            shares[entry.source] = (damping + 1) / (damping + 1 + Double(rank))
+        let places = values.indices.filter { counts(values[$0]) }.sorted { values[$0] > values[$1] }
+        for (index, place) in places.enumerated() {
+            if previous - values[place] > 1e-6 { rank = index }
+            previous = values[place]
+            shares[place] = (damping + 1) / (damping + 1 + Double(rank))
         }
         return shares
     }
 }
 
 extension MemoryRow {
-    fileprivate func recalled(score: Double, terms: [String]) -> RecalledMemory {
+    fileprivate func recalled(score: Double) -> RecalledMemory {
         RecalledMemory(
             id: id, kind: .summary, session: scope.sessionID, agent: agent, firstTurn: firstTurn,
-            lastTurn: lastTurn, time: time, text: summary, excerpt: Passage.best(of: text, terms: terms),
-            entities: entities, score: score)
+            lastTurn: lastTurn, time: time, text: summary, excerpt: text, entities: entities, score: score)
     }
 }
 

@@ -46,10 +46,14 @@ extension SessionMemory {
             return hit.row.generation >= kept && !inPrompt(hit.row.scope.session, hit.row.firstTurn)
         }
         let turns = (fragments?.turns ?? []).filter { !inPrompt($0.session, $0.stored.sequence) }
-        let terms = Tokenizer.queryTerms(query.text)
-        let ranked = FragmentRanking.rank(turns, terms: terms, statistics: found.statistics)
-        let fusion = RecallFusion(minScore: configuration.recall.minScore, topK: topK)
-        let memories = fusion.merge(hits, ranked, byVector: found.byVector, terms: terms)
+        let ranked =
+            turns.isEmpty
+            ? []
+            : FragmentRanking.rank(
+                turns, terms: Tokenizer.queryTerms(query.text), statistics: found.statistics)
+        let fusion = RecallFusion(
+            minScore: configuration.recall.minScore, topK: topK, byVector: found.byVector)
+        let memories = fusion.merge(hits, ranked)
         let skipped = found.skipped + (fragments == nil ? [.fragments] : [])
         count(skipped, cached: cached)
         return Recall(memories: memories, skipped: skipped, cached: cached)
@@ -99,13 +103,16 @@ extension SessionMemory {
         }
         if vector == nil { found.skipped.append(.embedding) }
         do {
-            let asked = IndexQuery(vector: vector, text: query.text, limit: max(12, 2 * topK))
+            let terms = Tokenizer.queryTerms(query.text)
+            let asked = IndexQuery(
+                vector: vector, text: query.text, terms: terms, limit: max(12, 2 * topK))
             let answer = try await withDeadline(settings.deadline) { [index] in
                 try await index.search(query.scope, asked)
             }
             found.byVector = vector != nil
             found.statistics = answer.statistics
-            found.hits = shortened(answer.hits, query, keeping: 2 * topK, byVector: found.byVector)
+            found.hits = shortened(
+                answer.hits, terms: terms, keeping: 2 * topK, byVector: found.byVector)
         } catch {
             report(.index, error)
             found.skipped.append(.index)
@@ -114,18 +121,12 @@ extension SessionMemory {
     }
 
     /// The rows that may get into the answer, with the passage that fits the query in place of their whole text.
-    private func shortened(
-        _ hits: [IndexHit], _ query: RecallQuery, keeping count: Int, byVector: Bool
-    ) -> [IndexHit] {
-        let fusion = RecallFusion(minScore: configuration.recall.minScore, topK: count)
-        let passages = fusion.merge(
-            hits, [], byVector: byVector, terms: Tokenizer.queryTerms(query.text))
-        let byID = Dictionary(hits.map { ($0.row.id, $0) }, uniquingKeysWith: { $1 })
-        return passages.compactMap { memory in
-            var hit = byID[memory.id]
-            hit?.row.text = memory.excerpt
-            return hit
-        }
+    private func shortened(_ hits: [IndexHit], terms: [String], keeping count: Int, byVector: Bool) -> [IndexHit] {
+        let fusion = RecallFusion(minScore: configuration.recall.minScore, topK: count, byVector: byVector)
+        var passages = PassageFinder(terms: terms)
+        var best = fusion.best(hits)
+        for index in best.indices { best[index].row.text = passages.best(of: best[index].row.text) }
+        return best
     }
 
     private func report(_ stage: Recall.Stage, _ error: any Error) {

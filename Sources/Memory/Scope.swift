@@ -21,29 +21,26 @@ public struct Principal: Hashable, Sendable {
 
 /// A session of a principal, as the stores know it: digests only, so no id can break a key or a filter.
 public struct Scope: Hashable, Sendable {
-    /// Digest of the principal: what recall filters by.
+    /// Whose memories recall sees: a digest of the principal, or of the session where no end user is named. Such a session
+    /// shares nothing with others, not even the words that rank it.
     public let principal: Digest128
     /// Digest of the principal and the session id: the key of everything that belongs to the session.
     public let session: Digest128
-    /// False where the principal has no end user: recall then sees this session alone.
-    public let recallsAcrossSessions: Bool
     /// The id that the client knows the session by. For display; never part of a key.
     public let sessionID: String
 
     public init(principal: Principal, sessionID: String) {
+        let owner = [principal.pool, principal.credential]
         let end = principal.endUser.map { ["user", $0] } ?? ["none"]
-        self.principal = Digest128(parts: ["principal", principal.pool, principal.credential] + end)
-        self.session = Digest128(
-            parts: ["session", principal.pool, principal.credential] + end + [sessionID])
-        self.recallsAcrossSessions = principal.endUser != nil
+        session = Digest128(parts: ["session"] + owner + end + [sessionID])
+        self.principal = principal.endUser == nil ? session : Digest128(parts: ["principal"] + owner + end)
         self.sessionID = sessionID
     }
 
     /// A scope as a store kept it beside what belongs to it.
-    init(principal: Digest128, session: Digest128, recallsAcrossSessions: Bool, sessionID: String) {
+    init(principal: Digest128, session: Digest128, sessionID: String) {
         self.principal = principal
         self.session = session
-        self.recallsAcrossSessions = recallsAcrossSessions
         self.sessionID = sessionID
     }
 }

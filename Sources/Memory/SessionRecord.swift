@@ -37,13 +37,13 @@ struct SessionRecord {
         let principal = try PrincipalRecord.id(db, scope.principal)
         let statement = try db.cachedStatement(
             sql: """
-                INSERT INTO session (digest, principal, name, recalls_across, generation, created_at, turn_count,
+                INSERT INTO session (digest, principal, name, generation, created_at, turn_count,
                     last_turn_at, active_agent, planned_through, archived_first, archived_through, rolling_summary,
                     expires_at)
-                VALUES (?, ?, ?, ?, ?, 0, 0, 0, '', 0, 1, 0, '', 0)
+                VALUES (?, ?, ?, ?, 0, 0, 0, '', 0, 1, 0, '', 0)
                 """)
         try statement.execute(arguments: [
-            scope.session.blob, principal, scope.sessionID.storable, scope.recallsAcrossSessions, generation,
+            scope.session.blob, principal, scope.sessionID.storable, generation,
         ])
         return SessionRecord(
             id: db.lastInsertedRowID, principal: principal, checkpoint: Checkpoint(generation: generation))

@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test("A file that a later version wrote is refused") func laterVersion() async throws {
+    @Test("A file that another version wrote is refused") func laterVersion() async throws {
         let directory = try TemporaryDirectory()
         let first = try TestMemory(directory: directory)
         try await first.store.write { db in
@@ -87,7 +87,7 @@ import Testing
         }
         await first.store.close()
         let error = #expect(throws: StoreOpenError.self) { try TestMemory(directory: directory) }
-        #expect(error?.problem.contains("later version") == true)
+        #expect(error?.problem.contains("another version") == true)
     }
 
     @Test("A file that is no database is refused by name") func garbage() throws {

@@ -56,35 +56,39 @@ import Testing
         let filler = (0..<200).map { "user: filler line number \($0) about the weather" }
         let text = (filler + ["user: where do I park?", "assistant: the garage code is 4711"] + filler)
             .joined(separator: "\n")
-        let passage = Passage.best(of: text, terms: Tokenizer.queryTerms("garage code"))
-        #expect(passage.contains("4711") && passage.utf8.count <= Passage.maximumBytes)
+        var finder = PassageFinder(terms: Tokenizer.queryTerms("garage code"))
+        let passage = finder.best(of: text)
+        #expect(passage.contains("4711") && passage.utf8.count <= PassageFinder.maximumBytes)
+        #expect(finder.best(of: "") == "")
+        #expect(finder.best(of: text) == passage, "what came before does not count")
     }
 
     @Test("One long line without breaks gives the part of it that fits") func longLine() {
         let words = (0..<2000).map { "word\($0)" }.joined(separator: " ")
-        let passage = Passage.best(of: words, terms: Tokenizer.queryTerms("word1234"))
-        #expect(passage.contains("word1234") && passage.utf8.count <= Passage.maximumBytes)
+        var finder = PassageFinder(terms: Tokenizer.queryTerms("word1234"))
+        let passage = finder.best(of: words)
+        #expect(passage.contains("word1234") && passage.utf8.count <= PassageFinder.maximumBytes)
     }
 
     @Test("A summary that is found by nothing but a weak similarity is left out; one with the words stays")
     func minScore() {
-        let fusion = RecallFusion(minScore: 0.35, topK: 6)
+        let fusion = RecallFusion(minScore: 0.35, topK: 6, byVector: true)
         let weak = IndexHit(row: .named("weak"), similarity: 0.2, relevance: nil)
         let worded = IndexHit(row: .named("worded"), similarity: 0.2, relevance: 0.5)
         let similar = IndexHit(row: .named("similar"), similarity: 0.9, relevance: nil)
-        let found = fusion.merge([weak, worded, similar], [], byVector: true, terms: [])
+        let found = fusion.merge([weak, worded, similar], [])
         #expect(Set(found.map(\.id)) == ["worded", "similar"])
         #expect(found.allSatisfy { (0...1).contains($0.score) })
     }
 
     @Test("What both vector and words rank first is first, with the score 1") func agreement() {
-        let fusion = RecallFusion(minScore: 0, topK: 2)
+        let fusion = RecallFusion(minScore: 0, topK: 2, byVector: true)
         let hits = (0..<8).map { number in
             IndexHit(
                 row: .named("\(number)"), similarity: 0.9 - 0.1 * Double(number),
                 relevance: 0.9 - 0.1 * Double(number))
         }
-        let found = fusion.merge(hits.reversed(), [], byVector: true, terms: [])
+        let found = fusion.merge(hits.reversed(), [])
         #expect(found.map(\.id) == ["0", "1"])
         #expect(found.first?.score == 1)
     }
