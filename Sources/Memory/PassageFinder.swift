@@ -1,4 +1,5 @@
 /// Finds the passage of a text that answers a query best: what a memory shows beside its summary.
+import Glibc
 
 /// Works on bytes and knows words only by how they begin: it picks among a text's lines, it doesn't decide what is found.
 /// One is made for a query and asked about text after text, in the same memory.
@@ -29,18 +30,25 @@ struct PassageFinder {
     private mutating func readLines(_ bytes: UnsafeBufferPointer<UInt8>) {
         places.removeAll(keepingCapacity: true)
         masks.removeAll(keepingCapacity: true)
-        var start = 0
-        while start < bytes.count {
-            let end = bytes[start...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? bytes.count
-            var from = start
-            while from < end {
-                let to = Self.cut(bytes, from, end)
+        var rest = 0..<bytes.count
+        while let line = Self.nextLine(of: bytes, in: &rest) {
+            var from = line.lowerBound
+            while from < line.upperBound {
+                let to = Self.cut(bytes, from, line.upperBound)
                 places.append(from..<to)
                 masks.append(starts.mask(of: bytes, in: from..<to))
                 from = to
             }
-            start = end + 1
         }
+    }
+
+    private static func nextLine(of bytes: UnsafeBufferPointer<UInt8>, in rest: inout Range<Int>) -> Range<Int>? {
+        guard let base = bytes.baseAddress, !rest.isEmpty else { return nil }
+        let start = rest.lowerBound
+        let found = memchr(base + start, 0x0A, rest.count)
+        let end = found.map { UnsafeRawPointer($0) - UnsafeRawPointer(base) } ?? rest.upperBound
+        rest = min(end + 1, rest.upperBound)..<rest.upperBound
+        return start..<end
     }
 
     /// Where a piece that begins at `from` ends: at a space, or at least between two characters, where the line is too long.
@@ -85,7 +93,7 @@ struct PassageFinder {
         for place in places[range] {
             if !text.isEmpty { text.append(0x0A) }
             text.append(contentsOf: bytes[place])
-            if text.last == 0x20 { text.removeLast() }
+            while text.last == 0x20 || text.last == 0x0D { text.removeLast() }
         }
         return String(decoding: text, as: UTF8.self)
     }
@@ -93,35 +101,53 @@ struct PassageFinder {
 
 /// Recognises terms at the beginnings of words, by their first byte.
 private struct TermStarts {
+    /// What a byte is to a word: the lowest bit says that it belongs to one, the next that it may begin a term anywhere.
+    private static let classes: [UInt8] = (0...255).map { (byte: UInt8) in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x80...0xBF: 0b01
+        // The first byte of a character beyond ASCII: many scripts have no spaces.
+        case 0xC0...: 0b11
+        default: 0
+        }
+    }
+
     private let terms: [[UInt8]]
-    /// Of each byte the terms that begin with it, a bit each.
+    /// Of each byte, letters in either case, the terms that begin with it, a bit each.
     private var byFirst = [UInt64](repeating: 0, count: 256)
 
     init(_ terms: [String]) {
         self.terms = terms.prefix(UInt64.bitWidth).map { Array($0.utf8) }
         for (index, term) in self.terms.enumerated() {
-            if let first = term.first { byFirst[Int(first)] |= 1 << UInt64(index) }
+            guard let first = term.first else { continue }
+            byFirst[Int(first)] |= 1 << UInt64(index)
+            if (0x61...0x7A).contains(first) { byFirst[Int(first & 0xDF)] |= 1 << UInt64(index) }
         }
     }
 
     func mask(of bytes: UnsafeBufferPointer<UInt8>, in range: Range<Int>) -> UInt64 {
-        var mask: UInt64 = 0
-        var isInWord = false
-        for index in range {
-            let byte = bytes[index]
-            let isWord = Self.isWordByte(byte)
-            // Scripts without spaces: any character may begin a term.
-            if isWord, !isInWord || byte >= 0xC0 {
-                var candidates = byFirst[Int(Self.lowered(byte))] & ~mask
-                while candidates != 0 {
-                    let term = candidates.trailingZeroBitCount
-                    candidates &= candidates - 1
-                    if Self.matches(terms[term], bytes, index, range.upperBound) { mask |= 1 << UInt64(term) }
+        // Each byte of each candidate goes through this loop: no bounds are checked in it.
+        Self.classes.withUnsafeBufferPointer { classes in
+            byFirst.withUnsafeBufferPointer { byFirst in
+                var mask: UInt64 = 0
+                var before: UInt8 = 0
+                for index in range {
+                    let byte = Int(bytes[index])
+                    let kind = classes[byte]
+                    if kind & ~before & 0b01 | kind & 0b10 != 0 {
+                        var candidates = byFirst[byte] & ~mask
+                        while candidates != 0 {
+                            let term = candidates.trailingZeroBitCount
+                            candidates &= candidates - 1
+                            if Self.matches(terms[term], bytes, index, range.upperBound) {
+                                mask |= 1 << UInt64(term)
+                            }
+                        }
+                    }
+                    before = kind
                 }
+                return mask
             }
-            isInWord = isWord
         }
-        return mask
     }
 
     private static func matches(
@@ -130,13 +156,6 @@ private struct TermStarts {
         guard start + term.count <= end else { return false }
         for offset in term.indices where lowered(bytes[start + offset]) != term[offset] { return false }
         return true
-    }
-
-    private static func isWordByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x80...: true
-        default: false
-        }
     }
 
     private static func lowered(_ byte: UInt8) -> UInt8 {

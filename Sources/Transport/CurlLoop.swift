@@ -11,7 +11,8 @@ final class CurlLoop {
 
     private let mailbox: Mailbox
     private let statistics: ClientStatistics
-    private let poller: Poller
+    private var poller: Poller
+    private var pacing = FlowPacing()
     private var transfers: [ObjectIdentifier: Transfer] = [:]
     /// Those for whose readers something arrived.
     private var dirty: [Transfer] = []
@@ -41,14 +42,18 @@ final class CurlLoop {
             now = Self.monotonicNow()
             let count = poller.wait(into: &events, milliseconds: waitingTime())
             now = Self.monotonicNow()
+            var isFlowReady = false
             for event in events[..<count] {
                 if event.data.fd == mailbox.wakeDescriptor {
                     for command in mailbox.take() { perform(command) }
-                } else if let multi = socketOwners[event.data.fd] {
-                    multi.socketIsReady(event.data.fd, event.events)
-                    settle(multi)
+                } else if event.data.fd == poller.flow {
+                    isFlowReady = true
+                } else {
+                    drive(event)
                 }
             }
+            wakeReaders()
+            if isFlowReady || pacing.due ?? .max <= now { lookAtFlow(with: &events) }
             for multi in multis.values where multi.due <= now {
                 multi.timeIsUp()
                 settle(multi)
@@ -61,6 +66,20 @@ final class CurlLoop {
         }
         for multi in multis.values { multi.retire() }
         multis = [:]
+    }
+
+    private func drive(_ event: epoll_event) {
+        guard let multi = socketOwners[event.data.fd] else { return }
+        multi.socketIsReady(event.data.fd, event.events)
+        settle(multi)
+    }
+
+    private func lookAtFlow(with events: inout [epoll_event]) {
+        let count = poller.lookAtFlow(into: &events)
+        for event in events[..<count] { drive(event) }
+        wakeReaders()
+        pacing.looked(finding: count, isMore: count == events.count, at: now)
+        poller.watchFlow(pacing.due == nil)
     }
 
     // MARK: What libcurl's callbacks ask for
@@ -82,6 +101,11 @@ final class CurlLoop {
     func watch(_ socket: Int32, for events: UInt32, by multi: CurlMulti) {
         socketOwners[socket] = multi
         poller.watch(socket, for: events)
+    }
+
+    /// A body comes in over this socket, and its reader has had the beginning.
+    func isFlowing(_ socket: Int32, for events: UInt32) {
+        poller.setFlowing(socket, for: events)
     }
 
     func forget(_ socket: Int32) {
@@ -161,7 +185,7 @@ final class CurlLoop {
         transfer.exchange.end(error)
     }
 
-    /// Ends what is done, and wakes the readers of all that just arrived.
+    /// Ends what is done.
     private func settle(_ multi: CurlMulti) {
         while let (transfer, result) = multi.nextDone() {
             if let error = transfer.error(for: result) {
@@ -170,7 +194,6 @@ final class CurlLoop {
                 finish(transfer, nil)
             }
         }
-        wakeReaders()
     }
 
     private func wakeReaders() {
@@ -197,7 +220,7 @@ final class CurlLoop {
 
     /// Milliseconds until something is due, rounded up so that no wait ends just before it; -1 for no limit.
     private func waitingTime() -> Int32 {
-        let due = multis.values.reduce(nextSweep) { min($0, $1.due) }
+        let due = multis.values.reduce(min(nextSweep, pacing.due ?? .max)) { min($0, $1.due) }
         if due == .max { return -1 }
         let nanoseconds = max(0, due - now)
         return Int32(clamping: (nanoseconds + 999_999) / 1_000_000)

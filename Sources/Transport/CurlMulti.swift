@@ -36,8 +36,8 @@ final class CurlMulti {
         self.loop = loop
         let selfPointer = Unmanaged.passUnretained(self).toOpaque()
         ccurl_multi_set_pointer(handle, CURLMOPT_SOCKETDATA, selfPointer)
-        ccurl_multi_set_socket_callback(handle) { _, socket, what, multi, _ in
-            CurlMulti.from(multi)?.want(what, of: socket)
+        ccurl_multi_set_socket_callback(handle) { easy, socket, what, multi, _ in
+            CurlMulti.from(multi)?.want(what, of: socket, for: easy)
             return 0
         }
         ccurl_multi_set_pointer(handle, CURLMOPT_TIMERDATA, selfPointer)
@@ -112,13 +112,16 @@ final class CurlMulti {
         var left: Int32 = 0
         while let message = curl_multi_info_read(handle, &left) {
             guard message.pointee.msg == CURLMSG_DONE else { continue }
-            var pointer: UnsafeMutablePointer<CChar>?
-            ccurl_get_string(message.pointee.easy_handle, CURLINFO_PRIVATE, &pointer)
-            if let transfer = Transfer.from(pointer.map { UnsafeMutableRawPointer($0) }) {
+            if let transfer = Transfer.of(message.pointee.easy_handle) {
                 return (transfer, message.pointee.data.result)
             }
         }
         return nil
+    }
+
+    /// A body comes in over this socket, and its reader has had the beginning.
+    func isFlowing(_ socket: Int32) {
+        if let wanted = sockets[socket], holders.isEmpty { loop.isFlowing(socket, for: wanted) }
     }
 
     /// Stops every transfer of this multi until the holder's reader has caught up.
@@ -144,7 +147,7 @@ final class CurlMulti {
         }
     }
 
-    private func want(_ what: Int32, of socket: Int32) {
+    private func want(_ what: Int32, of socket: Int32, for easy: UnsafeMutableRawPointer?) {
         if what == CURL_POLL_REMOVE {
             sockets[socket] = nil
             loop.forget(socket)
@@ -153,6 +156,7 @@ final class CurlMulti {
                 (what & CURL_POLL_IN != 0 ? EPOLLIN.rawValue : 0)
                 | (what & CURL_POLL_OUT != 0 ? EPOLLOUT.rawValue : 0)
             sockets[socket] = wanted
+            if let easy { Transfer.of(easy)?.socket = socket }
             watch(socket, wanted)
         }
     }

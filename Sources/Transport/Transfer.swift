@@ -15,6 +15,13 @@ final class Transfer {
     let multi: CurlMulti
     /// Other streams may share the connection, so a slow reader is theirs to suffer.
     private(set) var isMultiplexed = false
+    /// The connection's, where libcurl has said it.
+    var socket: Int32?
+    /// Times that bytes of the body were handed on.
+    private var pieces = 0
+
+    /// A body that comes in more pieces than this is a stream; most others come in one or two.
+    private static let piecesOfAStream = 2
 
     private unowned let loop: CurlLoop
     private var headParser: ResponseHeadParser
@@ -53,6 +60,13 @@ final class Transfer {
         pointer.map { Unmanaged<Transfer>.fromOpaque($0).takeUnretainedValue() }
     }
 
+    /// The transfer of a handle that is added to a multi.
+    static func of(_ easy: UnsafeMutableRawPointer) -> Transfer? {
+        var pointer: UnsafeMutablePointer<CChar>?
+        ccurl_get_string(easy, CURLINFO_PRIVATE, &pointer)
+        return from(pointer.map { UnsafeMutableRawPointer($0) })
+    }
+
     /// Hands on what arrived together.
     func flush() {
         if let head {
@@ -61,6 +75,9 @@ final class Transfer {
             exchange.deliver(head)
         }
         exchange.flush()
+        pieces += 1
+        // An HTTP/2 connection may bring the beginning of another body at any time.
+        if pieces == Self.piecesOfAStream, !isMultiplexed, let socket { multi.isFlowing(socket) }
     }
 
     /// - Returns: what libcurl is to take for done; less than it offered stops the transfer.

@@ -69,7 +69,7 @@ private struct FeatureBag {
                     let stem = Lexicon.stem(word)
                     add(.word, stem.utf8, 1)
                     addGrams(of: stem)
-                    if let previous { add(.pair, (previous + " " + stem).utf8, 0.3) }
+                    if let previous { addPair(previous, stem, 0.3) }
                     previous = stem
                 }
             case .ideographs(let run):
@@ -97,38 +97,78 @@ private struct FeatureBag {
 
     /// A word's n-grams weigh together about as much as the word, however long it is.
     private mutating func addGrams(of word: String) {
-        let scalars = Array("^\(word)$".unicodeScalars)
+        let scalars = ScalarBytes("^\(word)$")
         let count = (3...4).reduce(0) { $0 + max(0, scalars.count - $1 + 1) }
         guard count > 1 else { return }
         let weight = 0.7 / Float(count).squareRoot()
         for size in 3...4 where scalars.count >= size {
             for start in 0...(scalars.count - size) {
-                add(.gram, String(String.UnicodeScalarView(scalars[start..<start + size])).utf8, weight)
+                add(.gram, scalars[start, size], weight)
             }
         }
     }
 
     private mutating func addIdeographs(of run: String) {
-        let scalars = Array(run.unicodeScalars)
+        let scalars = ScalarBytes(run)
+        let isFunction = run.unicodeScalars.map { Vocabulary.functionIdeographs.contains($0) }
         for size in 1...3 where scalars.count >= size {
             for start in 0...(scalars.count - size) {
-                let gram = scalars[start..<start + size]
-                let isFunction = gram.contains { Vocabulary.functionIdeographs.contains($0) }
                 let weight: Float = size == 2 ? 1 : 0.4
                 add(
-                    .ideographs, String(String.UnicodeScalarView(gram)).utf8,
-                    isFunction ? weight * 0.1 : weight)
+                    .ideographs, scalars[start, size],
+                    isFunction[start..<start + size].contains(true) ? weight * 0.1 : weight)
             }
         }
     }
 
     private mutating func add(_ kind: Kind, _ bytes: some Sequence<UInt8>, _ weight: Float) {
-        // FNV-1a, then the finaliser of MurmurHash3: FNV's low bits alone are too regular for short texts.
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        hash = (hash ^ UInt64(kind.rawValue)) &* 0x100_0000_01B3
+        var hash = FeatureHash(kind: kind.rawValue)
+        hash.combine(bytes)
+        features.append(Feature(hash: hash.value, weight: weight))
+    }
+
+    private mutating func addPair(_ first: String, _ second: String, _ weight: Float) {
+        var hash = FeatureHash(kind: Kind.pair.rawValue)
+        hash.combine(first.utf8)
+        hash.combine(CollectionOfOne(UInt8(ascii: " ")))
+        hash.combine(second.utf8)
+        features.append(Feature(hash: hash.value, weight: weight))
+    }
+}
+
+/// FNV-1a, then the finaliser of MurmurHash3: FNV's low bits alone are too regular for short texts.
+private struct FeatureHash {
+    private var hash: UInt64
+
+    init(kind: UInt8) {
+        hash = (0xCBF2_9CE4_8422_2325 ^ UInt64(kind)) &* 0x100_0000_01B3
+    }
+
+    mutating func combine(_ bytes: some Sequence<UInt8>) {
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    }
+
+    var value: UInt64 {
+        var hash = hash
         hash = (hash ^ (hash >> 33)) &* 0xFF51_AFD7_ED55_8CCD
         hash = (hash ^ (hash >> 33)) &* 0xC4CE_B9FE_1A85_EC53
-        features.append(Feature(hash: hash ^ (hash >> 33), weight: weight))
+        return hash ^ (hash >> 33)
     }
+}
+
+/// A text's UTF-8, cut by scalars without making a text of each cut.
+private struct ScalarBytes {
+    private let bytes: [UInt8]
+    /// Where each scalar begins, and the end.
+    private let starts: [Int]
+
+    init(_ text: String) {
+        let bytes = Array(text.utf8)
+        starts = bytes.indices.filter { bytes[$0] & 0xC0 != 0x80 } + [bytes.count]
+        self.bytes = bytes
+    }
+
+    var count: Int { starts.count - 1 }
+
+    subscript(start: Int, size: Int) -> ArraySlice<UInt8> { bytes[starts[start]..<starts[start + size]] }
 }

@@ -51,11 +51,12 @@ public struct Prompt: Sendable {
         messages.reserveCapacity(context.count * 2 + newMessages.count + 1)
         for stored in context { messages.append(contentsOf: stored.turn.messages) }
         var fresh = newMessages
-        if let block = recalledBlock(limits) {
+        let memories = keptMemories(limits)
+        if !memories.isEmpty {
             if let last = fresh.lastIndex(where: { $0.role == .user }) {
-                fresh[last].content = block + "\n\n" + fresh[last].content
+                fresh[last].content = recalledText(memories, before: fresh[last].content)
             } else {
-                fresh.insert(Message(role: .user, content: block), at: 0)
+                fresh.insert(Message(role: .user, content: recalledText(memories, before: nil)), at: 0)
             }
         }
         messages.append(contentsOf: fresh)
@@ -63,19 +64,22 @@ public struct Prompt: Sendable {
     }
 
     private func systemText(_ limits: Limits) -> String {
-        var text = instructions
-        if !text.isEmpty { text += "\n\n" }
-        text += Self.dataRule
+        var text: [UInt8] = []
+        text.reserveCapacity(
+            instructions.utf8.count + Self.dataRule.utf8.count + rollingSummary.utf8.count
+                + QuotedData.estimatedBytes(objects: 1))
+        if !instructions.isEmpty { text.append(contentsOf: (instructions + "\n\n").utf8) }
+        text.append(contentsOf: Self.dataRule.utf8)
         if !rollingSummary.isEmpty {
-            text += "\n\n"
-            text += QuotedData.block(
+            text.append(contentsOf: "\n\n".utf8)
+            QuotedData.append(
                 tag: Self.summaryTag, introduction: "What was said earlier in this conversation, as data:",
-                [rollingSummary]
+                [rollingSummary], to: &text
             ) { summary, writer in
                 writer.field("summary", Sentences.bounded(summary, bytes: limits.summary))
             }
         }
-        return text
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// The latest turns that fit. Oldest turns go first, in steps.
@@ -93,20 +97,30 @@ public struct Prompt: Sendable {
         return context[(stepped ?? start)...]
     }
 
-    private func recalledBlock(_ limits: Limits) -> String? {
+    /// The best ones, as many as there is room for.
+    private func keptMemories(_ limits: Limits) -> ArraySlice<RecalledMemory> {
         var room = limits.recalled
-        let kept = recalled.prefix { memory in
+        return recalled.prefix { memory in
             room -= memory.text.utf8.count + memory.excerpt.utf8.count
             return room >= 0
         }
-        guard !kept.isEmpty else { return nil }
-        return QuotedData.block(tag: Self.recalledTag, introduction: Self.recalledIntroduction, kept) {
-            memory, writer in
+    }
+
+    private func recalledText(_ memories: ArraySlice<RecalledMemory>, before content: String?) -> String {
+        var text: [UInt8] = []
+        text.reserveCapacity(
+            memories.reduce(content?.utf8.count ?? 0) { $0 + $1.text.utf8.count + $1.excerpt.utf8.count }
+                + QuotedData.estimatedBytes(objects: memories.count))
+        QuotedData.append(
+            tag: Self.recalledTag, introduction: Self.recalledIntroduction, memories, to: &text
+        ) { memory, writer in
             writer.field("date", QuotedData.date(memory.time))
             writer.field("session", memory.session)
             writer.field("text", memory.text)
             if !memory.excerpt.isEmpty { writer.field("excerpt", memory.excerpt) }
         }
+        if let content { text.append(contentsOf: ("\n\n" + content).utf8) }
+        return String(decoding: text, as: UTF8.self)
     }
 
     static let recalledTag = "recalled_memories"

@@ -4,43 +4,38 @@
 /// Inside JSON a line end is `\n` and, here, every `<` is `\u003c`. So a quoted text can neither begin a line
 /// nor spell a tag, whatever it holds, and a model still reads it without effort.
 enum QuotedData {
-    /// `<tag>`, an introduction, a line for each object, `</tag>`.
+    /// Appends `<tag>`, an introduction, a line for each object, `</tag>`.
     ///
     /// - Parameter write: writes the members of one element's object.
-    static func block<Element>(
-        tag: String, introduction: String, _ elements: some Sequence<Element>,
+    static func append<Element>(
+        tag: String, introduction: String, _ elements: some Sequence<Element>, to text: inout [UInt8],
         write: (Element, inout JSONWriter) -> Void
-    ) -> String {
-        var text = "<\(tag)>\n\(introduction)\n"
+    ) {
+        text.append(contentsOf: "<\(tag)>\n\(introduction)\n".utf8)
+        var writer = JSONWriter(capacity: 2048)
         for element in elements {
-            text += line { writer in write(element, &writer) }
-            text += "\n"
+            writer.reset()
+            writer.beginObject()
+            write(element, &writer)
+            writer.endObject()
+            appendLine(writer.bytes, to: &text)
         }
-        text += "</\(tag)>"
-        return text
+        text.append(contentsOf: "</\(tag)>".utf8)
     }
 
-    /// One JSON object without line ends and without `<`.
-    static func line(_ write: (inout JSONWriter) -> Void) -> String {
-        var writer = JSONWriter()
-        writer.beginObject()
-        write(&writer)
-        writer.endObject()
-        // JSON's own syntax holds no '<', so each one stands inside a string, where the escape means the
-        // same.
-        guard writer.bytes.contains(UInt8(ascii: "<")) else {
-            return String(decoding: writer.bytes, as: UTF8.self)
+    /// What the quotation adds to the texts in it, roughly.
+    static func estimatedBytes(objects: Int) -> Int { 256 + objects * 128 }
+
+    /// JSON's own syntax holds no '<', so each one stands inside a string, where the escape means the same.
+    private static func appendLine(_ json: [UInt8], to text: inout [UInt8]) {
+        var rest = json[...]
+        while let index = rest.firstIndex(of: UInt8(ascii: "<")) {
+            text.append(contentsOf: rest[..<index])
+            text.append(contentsOf: #"\u003c"#.utf8)
+            rest = rest[(index + 1)...]
         }
-        var escaped: [UInt8] = []
-        escaped.reserveCapacity(writer.bytes.count + 32)
-        for byte in writer.bytes {
-            if byte == UInt8(ascii: "<") {
-                escaped.append(contentsOf: #"\u003c"#.utf8)
-            } else {
-                escaped.append(byte)
-            }
-        }
-        return String(decoding: escaped, as: UTF8.self)
+        text.append(contentsOf: rest)
+        text.append(UInt8(ascii: "\n"))
     }
 
     /// `2026-11-22` of milliseconds since 1970, UTC (Howard Hinnant's civil_from_days).

@@ -4,27 +4,31 @@ import Memory
 /// recalled text.
 enum SummaryPrompt {
     static func messages(for request: SummaryRequest) -> [Message] {
-        var text = ""
+        var text: [UInt8] = []
         if !request.previousSummary.isEmpty {
-            text += QuotedData.block(
+            QuotedData.append(
                 tag: "earlier_summary",
                 introduction: "What came before, for understanding only; do not repeat it:",
-                [request.previousSummary]
+                [request.previousSummary], to: &text
             ) { summary, writer in writer.field("summary", summary) }
-            text += "\n\n"
+            text.append(contentsOf: "\n\n".utf8)
         }
         let messages = request.turns.lazy.flatMap { stored in
             stored.turn.messages.lazy.filter { !$0.content.isEmpty }.map { (turn: stored, message: $0) }
         }
-        text += QuotedData.block(
-            tag: "conversation", introduction: "The conversation to remember, oldest first:", messages
+        QuotedData.append(
+            tag: "conversation", introduction: "The conversation to remember, oldest first:", messages,
+            to: &text
         ) { element, writer in
             writer.field("turn", element.turn.sequence)
             writer.field("date", QuotedData.date(element.turn.turn.finishedAt))
             writer.field("role", element.message.role.rawValue)
             writer.field("content", element.message.content)
         }
-        return [Message(role: .system, content: instructions), Message(role: .user, content: text)]
+        return [
+            Message(role: .system, content: instructions),
+            Message(role: .user, content: String(decoding: text, as: UTF8.self)),
+        ]
     }
 
     static let instructions = """
