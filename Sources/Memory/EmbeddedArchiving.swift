@@ -137,7 +137,7 @@ extension EmbeddedCheckpoints {
         return read
     }
 
-    private func readFragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments {
+    func readFragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments {
         try await database.read { db in
             guard let principal = try PrincipalRecord.find(db, scope.principal) else {
                 return Fragments(archiveGeneration: 0, turns: [], forgetting: [:])

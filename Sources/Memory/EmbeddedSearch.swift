@@ -82,8 +82,10 @@ struct EmbeddedSearch {
     private func row(_ number: Int64) throws -> MemoryRow? {
         let statement = try db.cachedStatement(
             sql: "SELECT \(Self.columns) FROM memory_row WHERE number = ? AND principal = ?")
-        // A cursor's row is read in place, where a fetched one would be a copy of all its texts.
-        return try Row.fetchCursor(statement, arguments: [number, principal]).next().flatMap(memoryRow)
+        // A cursor's row is read in place, where a fetched one would be a copy of all its texts. It lives as long as the
+        // cursor does.
+        let cursor = try Row.fetchCursor(statement, arguments: [number, principal])
+        return try withExtendedLifetime(cursor) { try cursor.next().flatMap(memoryRow) }
     }
 
     private static let columns = """

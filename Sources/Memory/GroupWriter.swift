@@ -16,9 +16,10 @@ final class GroupWriter: Sendable {
         var description: String { "the store is closed" }
     }
 
-    /// A write whose caller waits. A savepoint keeps its failure from the others of its group.
+    /// A write whose caller waits.
     private struct Job: Sendable {
-        /// Does the work and returns how to acknowledge it; nil where nobody waits any more.
+        /// Does the work and returns how to acknowledge it; nil where nobody waits any more. Called once more where another
+        /// write of its group failed.
         var perform: @Sendable (Database) throws -> (@Sendable () -> Void)?
         var fail: @Sendable (any Error) -> Void
     }
@@ -108,38 +109,24 @@ final class GroupWriter: Sendable {
     }
 
     private func drain(_ db: Database) {
-        while case let group = nextGroup(), !group.isEmpty {
-            do {
-                let acknowledgements = try commit(group, db)
-                for acknowledge in acknowledgements { acknowledge() }
-            } catch {
-                for job in group { job.fail(error) }
-            }
+        while case let group = nextGroup(), !group.isEmpty { settle(group, db) }
+    }
+
+    private func settle(_ group: [Job], _ db: Database) {
+        do {
+            for acknowledge in try commit(group, db) { acknowledge() }
+        } catch {
+            // One that can't be stored takes its transaction with it, so each gets one of its own. Savepoints would do too,
+            // and would copy every page that every write changes.
+            if group.count == 1 { return group[0].fail(error) }
+            for job in group { settle([job], db) }
         }
     }
 
     private func commit(_ group: [Job], _ db: Database) throws -> [@Sendable () -> Void] {
         var acknowledgements: [@Sendable () -> Void] = []
         try db.inTransaction(.immediate) {
-            // Alone it has the whole transaction to itself. A savepoint would copy each page that it changes.
-            if group.count == 1 {
-                if let acknowledge = try group[0].perform(db) { acknowledgements.append(acknowledge) }
-                return .commit
-            }
-            for job in group {
-                do {
-                    var acknowledge: (@Sendable () -> Void)?
-                    try db.inSavepoint {
-                        acknowledge = try job.perform(db)
-                        return .commit
-                    }
-                    if let acknowledge { acknowledgements.append(acknowledge) }
-                } catch {
-                    // A full disk ends the whole transaction: nothing of the group is stored then.
-                    guard db.isInsideTransaction else { throw error }
-                    acknowledgements.append { job.fail(error) }
-                }
-            }
+            acknowledgements = try group.compactMap { try $0.perform(db) }
             return .commit
         }
         return acknowledgements

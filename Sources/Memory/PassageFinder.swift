@@ -88,14 +88,21 @@ struct PassageFinder {
 
     private func joined(_ range: Range<Int>, of bytes: UnsafeBufferPointer<UInt8>) -> String {
         let capacity = places[range].reduce(0) { $0 + $1.count + 1 }
-        var text: [UInt8] = []
-        text.reserveCapacity(capacity)
-        for place in places[range] {
-            if !text.isEmpty { text.append(0x0A) }
-            text.append(contentsOf: bytes[place])
-            while text.last == 0x20 || text.last == 0x0D { text.removeLast() }
+        return String(unsafeUninitializedCapacity: capacity) { text in
+            var end = 0
+            for place in places[range] {
+                if end > 0 {
+                    text[end] = 0x0A
+                    end += 1
+                }
+                for byte in bytes[place] {
+                    text[end] = byte
+                    end += 1
+                }
+                while end > 0, text[end - 1] == 0x20 || text[end - 1] == 0x0D { end -= 1 }
+            }
+            return end
         }
-        return String(decoding: text, as: UTF8.self)
     }
 }
 

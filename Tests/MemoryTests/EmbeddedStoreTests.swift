@@ -105,7 +105,7 @@ import Testing
         #expect(error?.path == "/dev/null/x")
     }
 
-    @Test("One failing write of a group fails alone; the others are stored") func savepoints() async throws {
+    @Test("One failing write of a group fails alone; the others are stored") func failsAlone() async throws {
         struct Refused: Error {}
         let test = try TestMemory()
         let store = test.store
@@ -247,6 +247,10 @@ extension EmbeddedStore {
     func write<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value
     {
         try await checkpoints.database.write(body)
+    }
+
+    func read<Value: Sendable>(_ body: @escaping @Sendable (Database) throws -> Value) async throws -> Value {
+        try await checkpoints.database.read(body)
     }
 
     func count(_ table: String) async throws -> Int {
