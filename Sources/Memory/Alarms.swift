@@ -13,7 +13,16 @@ final class Alarms: Sendable {
         /// Waits that have a token and no continuation yet; a wait that is called off now leaves before it has begun.
         var beginning: Set<Int> = []
         var lastToken = 0
-        var isTicking = false
+        /// The slot for which the timer is set.
+        var nextTick: Int64?
+
+        /// The slot to set the timer for; nil where it is set early enough. A wait that is called off leaves its timer: setting
+        /// it anew for each would cost more than one that finds nothing to do.
+        mutating func setTimer(for slot: Int64?) -> Int64? {
+            guard let slot, slot < nextTick ?? .max else { return nil }
+            nextTick = slot
+            return slot
+        }
     }
 
     private let epoch = ContinuousClock.now
@@ -30,19 +39,20 @@ final class Alarms: Sendable {
         }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let (isCalledOff, startsTicking) = shared.withLock { shared in
-                    guard shared.beginning.remove(token) != nil else { return (true, false) }
+                let (isCalledOff, timer) = shared.withLock { shared -> (Bool, Int64?) in
+                    guard shared.beginning.remove(token) != nil else { return (true, nil) }
                     shared.slots[slot, default: [:]][token] = continuation
-                    defer { shared.isTicking = true }
-                    return (false, !shared.isTicking)
+                    return (false, shared.setTimer(for: slot))
                 }
                 if isCalledOff { continuation.resume(returning: false) }
-                if startsTicking { tickLater() }
+                if let timer { tick(at: timer) }
             }
         } onCancel: {
             let waiting = shared.withLock { shared in
                 shared.beginning.remove(token)
-                return shared.slots[slot]?.removeValue(forKey: token)
+                let waiting = shared.slots[slot]?.removeValue(forKey: token)
+                if shared.slots[slot]?.isEmpty == true { shared.slots[slot] = nil }
+                return waiting
             }
             waiting?.resume(returning: false)
         }
@@ -52,19 +62,20 @@ final class Alarms: Sendable {
         Int64(epoch.duration(to: instant) / Self.resolution)
     }
 
-    private func tickLater() {
-        queue.asyncAfter(deadline: .now() + .milliseconds(10)) { self.tick() }
+    private func tick(at slot: Int64) {
+        let left = Self.resolution * Double(slot) - epoch.duration(to: .now)
+        queue.asyncAfter(deadline: .now() + left / .seconds(1)) { self.tick() }
     }
 
     private func tick() {
         let now = slot(at: .now)
-        let (due, goesOn) = shared.withLock { shared in
+        let (due, timer) = shared.withLock { shared in
             let slots = shared.slots.keys.filter { $0 <= now }
             let due = slots.flatMap { shared.slots.removeValue(forKey: $0).map { Array($0.values) } ?? [] }
-            shared.isTicking = !shared.slots.isEmpty
-            return (due, shared.isTicking)
+            if shared.nextTick ?? .max <= now { shared.nextTick = nil }
+            return (due, shared.setTimer(for: shared.slots.keys.min()))
         }
         for continuation in due { continuation.resume(returning: true) }
-        if goesOn { tickLater() }
+        if let timer { tick(at: timer) }
     }
 }

@@ -1,0 +1,34 @@
+import Testing
+
+@testable import Memory
+
+@Suite struct AlarmsTests {
+    @Test("A short wait that begins after a long one ends first, and none ends early") func order() async {
+        let alarms = Alarms()
+        let begun = ContinuousClock.now
+        let ends = await withTaskGroup(of: (Int, Duration).self) { group in
+            for milliseconds in [300, 40, 150, 40, 90] {
+                group.addTask {
+                    #expect(await alarms.wait(for: .milliseconds(milliseconds)))
+                    return (milliseconds, begun.duration(to: .now))
+                }
+            }
+            return await group.reduce(into: [(Int, Duration)]()) { $0.append($1) }
+        }
+        #expect(ends.map(\.0) == [40, 40, 90, 150, 300])
+        for (milliseconds, after) in ends { #expect(after >= .milliseconds(milliseconds)) }
+        // The timers before have all gone off: the next wait sets its own.
+        #expect(await alarms.wait(for: .milliseconds(20)))
+    }
+
+    @Test("A wait that is called off ends at once, and leaves those that go on") func calledOff() async {
+        let alarms = Alarms()
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask { await alarms.wait(for: .milliseconds(60)) }
+            let long = Task { await alarms.wait(for: .seconds(3600)) }
+            long.cancel()
+            #expect(await long.value == false)
+            #expect(await group.next() == true)
+        }
+    }
+}
