@@ -26,8 +26,8 @@ class Plan:
         self.cpu = Load(16, 4 if quick else 50)
         self.full = Load(64, 5 if quick else 40)
         self.streams = (100, 600) if quick else (1_000, 10_000)
-        self.short_history = (10, 20, 10)  # turns of history, sessions, measured turns of each
-        self.long_history = (100, 4, 50) if quick else (1_000, 4, 50)
+        # Turns of history, sessions, measured turns of each.
+        self.histories = [(10, 20, 10), (100, 4, 50)] + ([] if quick else [(1_000, 4, 50)])
 
 
 def first_token_rounds(plan: Plan) -> Samples:
@@ -99,7 +99,7 @@ def allocations(plan: Plan) -> dict[str, list[Sample]]:
         for server in servers:
             measures.generate(server, Load(16, 20), "warm")
         return {
-            s.name: [measures.allocations_per_turn(s, *h) for h in (plan.short_history, plan.long_history)]
+            s.name: [measures.allocations_per_turn(s, *h) for h in plan.histories]
             for s in servers
         }
 

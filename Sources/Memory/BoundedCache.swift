@@ -38,8 +38,11 @@ struct BoundedCache<Key: Hashable, Value> {
     /// Changes a value where it lies; `change` returns what it costs then, or nil to drop it.
     mutating func modify(_ key: Key, _ change: (inout Value) -> Int?) {
         // Taken out, so that the change finds it with one owner and needs no copy.
-        guard var entry = young.removeValue(forKey: key).map({ youngCost -= $0.cost; return $0 })
-            ?? old.removeValue(forKey: key)
+        guard
+            var entry = young.removeValue(forKey: key).map({
+                youngCost -= $0.cost; return $0
+            })
+                ?? old.removeValue(forKey: key)
         else { return }
         if let cost = change(&entry.value) { insert(entry.value, for: key, cost: cost) }
     }

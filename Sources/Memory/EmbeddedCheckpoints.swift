@@ -94,7 +94,7 @@ extension EmbeddedCheckpoints {
     private static func commit(_ db: Database, _ request: CommitRequest, payload: String) throws
         -> CommitAnswer
     {
-        let found = try SessionRecord.find(db, request.scope)
+        let found = try SessionRecord.find(db, request.scope, known: request.known)
         let stored = found?.checkpoint ?? Checkpoint()
         let existing = try found.flatMap { try place(db, session: $0.id, of: request.turn.id) }
         let decision = CommitRule.decide(request, stored: stored, existing: existing)

@@ -12,6 +12,8 @@ extension EmbeddedCheckpoints {
             let claimsUntil = try Int64.fetchOne(claimed, arguments: [session.id]) ?? 0
             session.checkpoint = Checkpoint(generation: generation)
             try session.save(db, policy: policy, now: now)
+            try db.cachedStatement(sql: "UPDATE session SET rolling_summary = '' WHERE id = ?")
+                .execute(arguments: [session.id])
             try Self.noteWork(db, session, claimsUntil: claimsUntil)
             try db.cachedStatement(sql: "DELETE FROM turn WHERE id > ? AND id < ?")
                 .execute(arguments: [session.id << 32, (session.id + 1) << 32])

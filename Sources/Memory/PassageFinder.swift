@@ -42,7 +42,9 @@ struct PassageFinder {
         }
     }
 
-    private static func nextLine(of bytes: UnsafeBufferPointer<UInt8>, in rest: inout Range<Int>) -> Range<Int>? {
+    private static func nextLine(of bytes: UnsafeBufferPointer<UInt8>, in rest: inout Range<Int>) -> Range<
+        Int
+    >? {
         guard let base = bytes.baseAddress, !rest.isEmpty else { return nil }
         let start = rest.lowerBound
         let found = memchr(base + start, 0x0A, rest.count)

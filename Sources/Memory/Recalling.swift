@@ -121,7 +121,9 @@ extension SessionMemory {
     }
 
     /// The rows that may get into the answer, with the passage that fits the query in place of their whole text.
-    private func shortened(_ hits: [IndexHit], terms: [String], keeping count: Int, byVector: Bool) -> [IndexHit] {
+    private func shortened(_ hits: [IndexHit], terms: [String], keeping count: Int, byVector: Bool)
+        -> [IndexHit]
+    {
         let fusion = RecallFusion(minScore: configuration.recall.minScore, topK: count, byVector: byVector)
         var passages = PassageFinder(terms: terms)
         var best = fusion.best(hits)

@@ -11,10 +11,26 @@ struct SessionRecord {
         id, principal, generation, created_at, turn_count, last_turn_id, last_turn_at, active_agent,
         planned_through, archived_first, archived_through, rolling_summary
         """
+    private static let columnsWithoutSummary = columns.replacing("rolling_summary", with: "''")
 
     static func find(_ db: Database, _ scope: Scope) throws -> SessionRecord? {
         let statement = try db.cachedStatement(sql: "SELECT \(columns) FROM session WHERE digest = ?")
         return try Row.fetchOne(statement, arguments: [scope.session.blob]).map(SessionRecord.init)
+    }
+
+    /// For a writer that knows the session: its rolling summary, the one part that grows, is read only where it has changed.
+    static func find(_ db: Database, _ scope: Scope, known: Checkpoint) throws -> SessionRecord? {
+        let statement = try db.cachedStatement(
+            sql: "SELECT \(columnsWithoutSummary) FROM session WHERE digest = ?")
+        let found = try Row.fetchOne(statement, arguments: [scope.session.blob]).map(SessionRecord.init)
+        guard var found else { return nil }
+        let stored = found.checkpoint
+        let hasChanged =
+            (stored.generation, stored.archivedFirst, stored.archivedThrough)
+            != (known.generation, known.archivedFirst, known.archivedThrough)
+        if hasChanged { return try find(db, scope) }
+        found.checkpoint.rollingSummary = known.rollingSummary
+        return found
     }
 
     static func find(_ db: Database, id: Int64) throws -> SessionRecord? {
@@ -55,7 +71,7 @@ struct SessionRecord {
         self.checkpoint = checkpoint
     }
 
-    /// Writes the checkpoint and when it ends; a tail without a plan is due before that.
+    /// Writes the checkpoint, but for its rolling summary, and when it ends; a tail without a plan is due before that.
     func save(_ db: Database, policy: BufferPolicy, now: Int64) throws {
         let expiresAt = now + policy.checkpointTTL
         let isDue = checkpoint.turnCount > checkpoint.plannedThrough
@@ -63,13 +79,13 @@ struct SessionRecord {
             sql: """
                 UPDATE session SET generation = ?, created_at = ?, turn_count = ?, last_turn_id = ?, last_turn_at = ?,
                     active_agent = ?, planned_through = ?, archived_first = ?, archived_through = ?,
-                    rolling_summary = ?, expires_at = ?, due_at = ?
+                    expires_at = ?, due_at = ?
                 WHERE id = ?
                 """)
         try statement.execute(arguments: [
             checkpoint.generation, checkpoint.createdAt, checkpoint.turnCount, checkpoint.lastTurnID?.value,
             checkpoint.lastTurnAt, checkpoint.activeAgent.storable, checkpoint.plannedThrough,
-            checkpoint.archivedFirst, checkpoint.archivedThrough, checkpoint.rollingSummary, expiresAt,
+            checkpoint.archivedFirst, checkpoint.archivedThrough, expiresAt,
             isDue ? expiresAt - policy.sweepMargin : nil, id,
         ])
     }

@@ -5,7 +5,8 @@ import Testing
 
 @Suite struct ResidencyTests {
     private static let words = [
-        "garage", "code", "dog", "Rex", "4711", "painting", "garden", "gate", "locker", "parcel", "Zürich", "猫",
+        "garage", "code", "dog", "Rex", "4711", "painting", "garden", "gate", "locker", "parcel", "Zürich",
+        "猫",
     ]
 
     private static func text(_ random: inout SeededGenerator) -> String {
@@ -52,7 +53,8 @@ import Testing
                 let text = Self.text(&random)
                 // Without a limit, for among equals either may take the last place.
                 let query = IndexQuery(
-                    vector: Bool.random(using: &random) ? TestModel.vector(text) : nil, text: text, limit: 100)
+                    vector: Bool.random(using: &random) ? TestModel.vector(text) : nil, text: text, limit: 100
+                )
                 let held = try await index.search(scope, query)
                 let read = try await Self.onDisk(test, scope, query)
                 #expect(held.statistics == read.statistics)
@@ -76,7 +78,9 @@ import Testing
                     var random = SeededGenerator(seed: UInt64(writer))
                     for number in 0..<40 {
                         try await index.upsert([Self.entry("\(writer)-\(number)", scope, &random)])
-                        if number % 5 == 4 { try await index.delete(scope, rows: ["\(writer)-\(number - 2)"]) }
+                        if number % 5 == 4 {
+                            try await index.delete(scope, rows: ["\(writer)-\(number - 2)"])
+                        }
                     }
                 }
                 group.addTask { for _ in 0..<60 { _ = try await index.search(scope, query) } }
@@ -88,7 +92,8 @@ import Testing
         #expect(Set(Self.found(held).keys) == Set(Self.found(try await Self.onDisk(test, scope, query)).keys))
     }
 
-    @Test("Fragments held in L1 are those on disk, after any turns, archiving and forgetting", arguments: 1...4)
+    @Test(
+        "Fragments held in L1 are those on disk, after any turns, archiving and forgetting", arguments: 1...4)
     func fragments(seed: UInt64) async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 3 })
         let scopes = [Scope.of("ann", "one"), .of("ann", "two"), .of("ann", "three"), .of("bob", "one")]
@@ -127,7 +132,9 @@ import Testing
         cache.keep(for: owner, since: mark, beginning: [1]) { $0.count }
         #expect(cache.value(for: owner) == nil)
         cache.keep(for: owner, since: cache.mark(of: owner), beginning: [1]) { $0.count }
-        cache.changed(owner) { $0.append(2); return $0.count }
+        cache.changed(owner) {
+            $0.append(2); return $0.count
+        }
         #expect(cache.value(for: owner) == [1, 2])
         cache.changed(owner)
         #expect(cache.value(for: owner) == nil)
@@ -141,7 +148,9 @@ import Testing
         for key in 1...20 { cache.insert("value", for: key, cost: 20) }
         let kept = (1...20).filter { cache.value(for: $0) != nil }
         #expect(kept.contains(20) && kept.count >= 2 && kept.count <= 5)
-        cache.modify(20) { $0 += "s"; return 21 }
+        cache.modify(20) {
+            $0 += "s"; return 21
+        }
         #expect(cache.value(for: 20) == "values")
         cache.modify(20) { _ in nil }
         #expect(cache.value(for: 20) == nil)

@@ -28,7 +28,10 @@ enum PublicRoute: Equatable, Sendable {
         let path = target.prefix { $0 != "?" && $0 != "#" }
         var parts: [String] = []
         for part in path.split(separator: "/", omittingEmptySubsequences: true) {
-            guard let decoded = part.removingPercentEncoding else { return .undecodable }
+            guard
+                let decoded = part.utf8.contains(UInt8(ascii: "%"))
+                    ? part.removingPercentEncoding : String(part)
+            else { return .undecodable }
             parts.append(decoded)
         }
         guard parts.first == "v1" else { return .unknown }
