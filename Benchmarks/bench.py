@@ -27,7 +27,8 @@ class Plan:
         self.full = Load(64, 5 if quick else 40)
         self.streams = (100, 600) if quick else (1_000, 10_000)
         # Turns of history, sessions, measured turns of each.
-        self.histories = [(10, 20, 10), (100, 4, 50)] + ([] if quick else [(1_000, 4, 50)])
+        long = (100,) if quick else (300, 1_000, 3_000)
+        self.histories = [(10, 20, 10), *((history, 4, 50) for history in long)]
 
 
 def first_token_rounds(plan: Plan) -> Samples:
