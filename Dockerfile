@@ -2,7 +2,7 @@
 FROM swift:6.3-bookworm AS builder
 
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libcurl4-openssl-dev libsqlite3-dev libssl-dev \
+    && apt-get install --yes --no-install-recommends libcurl4-openssl-dev libhiredis-dev libsqlite3-dev libssl-dev \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /source
@@ -28,7 +28,7 @@ LABEL org.opencontainers.image.title="agentpool" \
       org.opencontainers.image.revision="${REVISION}"
 
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates libcurl4 libsqlite3-0 \
+    && apt-get install --yes --no-install-recommends ca-certificates libcurl4 libhiredis0.14 libsqlite3-0 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 65532 agentpool \
     && useradd --uid 65532 --gid 65532 --home-dir /var/lib/agentpool --create-home --shell /usr/sbin/nologin agentpool

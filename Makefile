@@ -5,7 +5,7 @@ PORT ?= 8080
 MANIFEST ?= examples/minimal.yaml
 RELEASE := .build/release/agentpool
 
-BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev
+BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev libhiredis-dev
 TEST_PACKAGES := python3 python3-h2 python3-venv openssl
 
 .PHONY: help

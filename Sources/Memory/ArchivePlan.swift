@@ -22,6 +22,12 @@ public struct ArchivePlan: Hashable, Sendable {
             "\(scope.session)-\(String(generation, radix: 36))-\(String(createdAt, radix: 36))-\(first)-\(last)"
     }
 
+    /// The session's, as the batch id has it; nil in a damaged one.
+    var createdAt: Int64? {
+        let parts = batchID.split(separator: "-")
+        return parts.count == 5 ? Int64(parts[2], radix: 36) : nil
+    }
+
     /// A plan as a store kept it.
     init(scope: Scope, agent: String, batchID: String, first: Int, last: Int, generation: Int64) {
         self.scope = scope

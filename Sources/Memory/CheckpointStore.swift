@@ -216,8 +216,14 @@ public struct CheckpointStatus: Hashable, Sendable {
     public var forgetsPending: Int
     /// The first few reasons, by batch id.
     public var parked: [String: String]
+    /// What the store can't promise as it is set up, each with the mend.
+    public var warnings: [String]
 
-    public init(plansPending: Int, plansParked: Int, forgetsPending: Int, parked: [String: String]) {
+    public init(
+        plansPending: Int, plansParked: Int, forgetsPending: Int, parked: [String: String],
+        warnings: [String] = []
+    ) {
+        self.warnings = warnings
         self.plansPending = plansPending
         self.plansParked = plansParked
         self.forgetsPending = forgetsPending

@@ -50,6 +50,15 @@ public struct MemoryConfiguration: Sendable, Hashable {
     }
 }
 
+extension MemoryConfiguration {
+    /// How L2 keeps a session.
+    public var policy: BufferPolicy {
+        BufferPolicy(
+            rounds: bufferRounds, historyLimit: historyLimit, checkpointTTL: checkpointTTL.milliseconds,
+            sweepMargin: sweepMargin.milliseconds)
+    }
+}
+
 /// How much a recall looks at, and how long it may take.
 public struct RecallSettings: Sendable, Hashable {
     /// Memories in an answer, at most.

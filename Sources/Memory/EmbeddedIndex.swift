@@ -70,6 +70,9 @@ public struct EmbeddedIndex: MemoryIndex {
         return answer
     }
 
+    /// Its searches read what they need into L1 themselves.
+    public func warm(_ scope: Scope, generation: Int64) async throws {}
+
     public func delete(_ scope: Scope, rows: [String]) async throws {
         try await database.write { db in
             guard let principal = try PrincipalRecord.find(db, scope.principal) else { return }

@@ -18,8 +18,7 @@ struct PreparedRow {
         vector = entry.vector
         entities = TurnCoding.encode(row.entities)
         row.entities = TurnCoding.decodeTexts(entities)
-        let text = [row.text, row.summary, row.entities.joined(separator: "\n")].joined(separator: "\n")
-        let terms = Tokenizer.terms(text)
+        let terms = Tokenizer.terms(row.searchedText)
         length = terms.count
         counts = Tokenizer.counts(terms)
     }

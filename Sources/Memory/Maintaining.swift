@@ -69,7 +69,8 @@ extension SessionMemory {
             }
             return MemoryHealth(
                 checkpoints: .ok, index: .ok, plansPending: status.plansPending,
-                forgetsPending: status.forgetsPending, plansParked: status.plansParked, parked: status.parked)
+                forgetsPending: status.forgetsPending, plansParked: status.plansParked, parked: status.parked,
+                warnings: status.warnings)
         } catch {
             let reason = error is DeadlineExceeded ? "no answer in time" : "\(error)"
             return MemoryHealth(checkpoints: .failing(reason), index: .ok)

@@ -9,6 +9,9 @@ public protocol MemoryIndex: Sendable {
     func upsert(_ entries: [IndexEntry]) async throws
     /// The rows of the scope's principal, ranked by vector and by words apart.
     func search(_ scope: Scope, _ query: IndexQuery) async throws -> IndexAnswer
+    /// Brings the principal's rows into L1, as they are at an archive generation, where they are not there already and are
+    /// not too many. May take long, and fail: the next search asks the store.
+    func warm(_ scope: Scope, generation: Int64) async throws
     func delete(_ scope: Scope, rows: [String]) async throws
     /// Ids of the session's rows that are older than a generation, and those of `rows` that are still there.
     func remaining(_ scope: Scope, before generation: Int64, rows: [String]) async throws -> [String]
@@ -87,8 +90,13 @@ public struct IndexQuery: Hashable, Sendable {
     public var terms: [String]
     /// Rows of each ranking, at most.
     public var limit: Int
+    /// The principal's archive generation, where it is known: what L1 holds of it is good for an answer.
+    public var generation: Int64?
 
-    public init(vector: [Float]?, text: String, terms: [String]? = nil, limit: Int) {
+    public init(
+        vector: [Float]?, text: String, terms: [String]? = nil, limit: Int, generation: Int64? = nil
+    ) {
+        self.generation = generation
         self.vector = vector
         self.text = text
         self.terms = terms ?? Tokenizer.queryTerms(text)

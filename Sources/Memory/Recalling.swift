@@ -4,8 +4,8 @@ extension SessionMemory {
     /// Characters of a query that are embedded and searched for.
     private static var queryCharacters: Int { 4000 }
 
-    /// Never fails: a stage that is late or broken is skipped, counted and named, and the others' results stand. Takes
-    /// `embeddingDeadline` and `deadline` together at most.
+    /// Never fails: a stage that is late or broken is skipped, counted and named, and the others' results stand. Takes the
+    /// longer of `embeddingDeadline` and `deadline`, and `deadline` once more, at most.
     public func recall(_ query: RecallQuery) async -> Recall {
         let query = RecallQuery(
             scope: query.scope, text: String(query.text.prefix(Self.queryCharacters)), topK: query.topK,
@@ -17,21 +17,38 @@ extension SessionMemory {
             (cache.entry(key), cache.generation(of: query.scope.principal))
         }
 
+        // The fragments bring the archive generation, which says what L1 still holds of the index.
         async let pending = fragments(query)
-        var found: IndexFindings?
-        if let known, await pending?.archiveGeneration == known.generation { found = known.found }
-        let cached = found != nil
-        let findings: IndexFindings
-        if let found { findings = found } else { findings = await searchIndex(query, topK: topK) }
+        async let early = known == nil ? embedding(query.text) : nil
         let fragments = await pending
-        if !cached, let fragments {
+        if let known, fragments?.archiveGeneration == known.generation {
+            return answer(query, topK: topK, known.found, fragments, cached: true)
+        }
+        var vector = await early
+        if known != nil { vector = await embedding(query.text) }
+        let findings = await searchIndex(
+            query, topK: topK, vector: vector, generation: fragments?.archiveGeneration)
+        if let fragments {
             recallCache.withLock { cache in
                 cache.keep(
                     findings, for: key, of: query.scope.principal, before: before,
                     after: fragments.archiveGeneration)
             }
         }
-        return answer(query, topK: topK, findings, fragments, cached: cached)
+        return answer(query, topK: topK, findings, fragments, cached: false)
+    }
+
+    /// Brings the principal's memories into L1 for the recalls to come. For after a turn: nothing waits for it, and nothing
+    /// fails with it.
+    public func warm(_ scope: Scope) async {
+        guard let generation = recallCache.withLock({ $0.generation(of: scope.principal) }) else { return }
+        do {
+            try await withDeadline(configuration.indexDeadline) { [index] in
+                try await index.warm(scope, generation: generation)
+            }
+        } catch {
+            logger.debug("memories not brought into L1", metadata: ["error": "\(error)"])
+        }
     }
 
     private func answer(
@@ -89,24 +106,30 @@ extension SessionMemory {
         }
     }
 
-    /// By vector and words; by words alone where the embedding is late.
-    private func searchIndex(_ query: RecallQuery, topK: Int) async -> IndexFindings {
-        let settings = configuration.recall
-        var found = IndexFindings()
-        var vector: [Float]?
+    /// Nil where the embedding is late or fails.
+    private func embedding(_ text: String) async -> [Float]? {
         do {
-            vector = try await withDeadline(settings.embeddingDeadline) { [embedder] in
-                try await embedder.embed([query.text]).first
+            return try await withDeadline(configuration.recall.embeddingDeadline) { [embedder] in
+                try await embedder.embed([text]).first
             }
         } catch {
             report(.embedding, error)
+            return nil
         }
+    }
+
+    /// By vector and words; by words alone where there is no vector.
+    private func searchIndex(
+        _ query: RecallQuery, topK: Int, vector: [Float]?, generation: Int64?
+    ) async -> IndexFindings {
+        var found = IndexFindings()
         if vector == nil { found.skipped.append(.embedding) }
         do {
             let terms = Tokenizer.queryTerms(query.text)
             let asked = IndexQuery(
-                vector: vector, text: query.text, terms: terms, limit: max(12, 2 * topK))
-            let answer = try await withDeadline(settings.deadline) { [index] in
+                vector: vector, text: query.text, terms: terms, limit: max(12, 2 * topK),
+                generation: generation)
+            let answer = try await withDeadline(configuration.recall.deadline) { [index] in
                 try await index.search(query.scope, asked)
             }
             found.byVector = vector != nil

@@ -84,6 +84,15 @@ extension Digest128 {
         low = bytes.dropFirst(8).reduce(0) { $0 << 8 | UInt64($1) }
     }
 
+    /// Of `description`; nil for any other text.
+    init?(hexadecimal text: String) {
+        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16),
+            let low = UInt64(text.suffix(16), radix: 16)
+        else { return nil }
+        self.high = high
+        self.low = low
+    }
+
     /// 16 bytes, the most significant first.
     var bytes: [UInt8] {
         [high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }
@@ -93,15 +102,11 @@ extension Digest128 {
 extension Digest128: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.singleValueContainer()
-        let text = try container.decode(String.self)
-        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16),
-            let low = UInt64(text.suffix(16), radix: 16)
-        else {
+        guard let digest = Digest128(hexadecimal: try container.decode(String.self)) else {
             throw DecodingError.dataCorruptedError(
                 in: container, debugDescription: "a digest has 32 hexadecimal digits")
         }
-        self.high = high
-        self.low = low
+        self = digest
     }
 
     public func encode(to encoder: any Encoder) throws {

@@ -48,12 +48,7 @@ public final class SessionMemory: Sendable {
     /// Turns of the context behind the last plan, at most: bounds the context where archiving lags.
     var contextLimit: Int { configuration.bufferRounds * 4 }
 
-    var policy: BufferPolicy {
-        BufferPolicy(
-            rounds: configuration.bufferRounds, historyLimit: configuration.historyLimit,
-            checkpointTTL: configuration.checkpointTTL.milliseconds,
-            sweepMargin: configuration.sweepMargin.milliseconds)
-    }
+    var policy: BufferPolicy { configuration.policy }
 
     /// Holds the session for one turn, after the turns that came before. From L1 without a store, else from L2 by one
     /// read, else new. Writes nothing.

@@ -67,11 +67,14 @@ public struct MemoryHealth: Hashable, Sendable {
     public var plansParked: Int
     /// Why batches failed for good, by batch id; the first few.
     public var parked: [String: String]
+    /// What L2 can't promise as it is set up, each with the mend.
+    public var warnings: [String]
 
     public init(
         checkpoints: Store, index: Store, plansPending: Int = 0, forgetsPending: Int = 0,
-        plansParked: Int = 0, parked: [String: String] = [:]
+        plansParked: Int = 0, parked: [String: String] = [:], warnings: [String] = []
     ) {
+        self.warnings = warnings
         self.checkpoints = checkpoints
         self.index = index
         self.plansPending = plansPending

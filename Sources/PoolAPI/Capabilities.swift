@@ -3,21 +3,14 @@ import Foundation
 
 /// What this version can serve of a valid specification, and what it leaves to a cluster.
 extension AgentPoolSpec {
-    /// How a worker is started, which decides what can be done about a field it can't serve.
-    public enum Command: Sendable {
-        case run, worker
-    }
-
     /// The fields that this version reads but can't serve; a worker must refuse to start with them.
     /// - Throws: `EncodingError` where a number in `parameters` is not finite, which no manifest can say.
-    public func unsupported(for command: Command) throws -> [ManifestError.Problem] {
+    public func unsupported() throws -> [ManifestError.Problem] {
         try findings { field, path in
             guard let feature = field.missingFeature else { return nil }
-            let isStore = path == "spec.memory.redis" || path == "spec.memory.milvus"
             return ManifestError.Problem(
                 path: path, message: "\(feature) not supported by this version of agentpool",
-                mend: isStore && command == .run
-                    ? "remove the field, or run with --embedded" : "remove the field")
+                mend: "remove the field")
         }
     }
 

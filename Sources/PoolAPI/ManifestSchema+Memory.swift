@@ -6,8 +6,8 @@ extension ManifestSchema {
             "scope", "Whose memory this is; pools of one scope share it. Immutable.",
             .text(1...128, .scope), .derived("namespace/name of the pool")),
         Field("session", "The first tier: sessions in a worker's own memory.", session, .defaults([:])),
-        Field("redis", "The second tier; absent, the embedded store.", redis).notYet("Redis is"),
-        Field("milvus", "The third tier; absent, the embedded store.", milvus).notYet("Milvus is"),
+        Field("redis", "The second tier; absent, the embedded store.", redis),
+        Field("milvus", "The third tier; absent, the embedded store.", milvus),
         Field(
             "embedded", "The second and third tier in one file beside the worker.", embedded, .defaults([:])),
         Field(
@@ -45,7 +45,14 @@ extension ManifestSchema {
         Field(
             "tls", "Present: connections use TLS.",
             .object([
-                Field("caSecretRef", "A PEM bundle in place of the system's authorities.", .secretKeyRef)
+                Field("caSecretRef", "A PEM bundle in place of the system's authorities.", .secretKeyRef),
+                Field(
+                    "certificateSecretRef",
+                    "A client's certificate: a Secret with the keys tls.crt and tls.key.",
+                    .objectRef),
+                Field(
+                    "serverName", "The name that the server's certificate must carry; absent, the host's.",
+                    .host),
             ])),
         Field(
             "checkpointTTL", "How long a session's state is kept after its last turn.",

@@ -47,6 +47,10 @@ extension AgentPoolSpec {
         public struct TLS: Codable, Sendable, Equatable {
             /// A PEM bundle that replaces the system's authorities.
             public var caSecretRef: SecretKeyRef?
+            /// A client's certificate: the Secret's keys are `tls.crt` and `tls.key`.
+            public var certificateSecretRef: ObjectRef?
+            /// The name that the server's certificate must carry; absent, the host's.
+            public var serverName: String?
         }
     }
 

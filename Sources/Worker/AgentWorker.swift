@@ -45,22 +45,22 @@ public struct AgentWorker: Service {
     private let settings: WorkerSettings
     private let secrets: SecretStore
     private let logger: Logger
-    private let makeCheckpoints: @Sendable (EmbeddedStore) -> any CheckpointStore
+    private let wrapCheckpoints: @Sendable (any CheckpointStore) -> any CheckpointStore
     private let onReady: @Sendable (WorkerAddresses) -> Void
 
     /// - Parameters:
-    ///   - makeCheckpoints: wraps L2; tests put a store there that breaks its promises.
+    ///   - wrapCheckpoints: wraps L2; tests put a store there that breaks its promises.
     ///   - onReady: called once both ports accept.
     public init(
         config: WorkerConfig, settings: WorkerSettings, secrets: SecretStore, logger: Logger,
-        makeCheckpoints: @escaping @Sendable (EmbeddedStore) -> any CheckpointStore = { $0.checkpoints },
+        wrapCheckpoints: @escaping @Sendable (any CheckpointStore) -> any CheckpointStore = { $0 },
         onReady: @escaping @Sendable (WorkerAddresses) -> Void = { _ in }
     ) {
         self.config = config
         self.settings = settings
         self.secrets = secrets
         self.logger = logger
-        self.makeCheckpoints = makeCheckpoints
+        self.wrapCheckpoints = wrapCheckpoints
         self.onReady = onReady
     }
 
@@ -87,11 +87,13 @@ public struct AgentWorker: Service {
         let engine = try TurnEngine(
             spec: spec, secrets: { [secrets] in secrets.value($0) }, http: http, logger: logger, now: now)
         let credentials = SharedCredentials(try readCredentials())
-        let store = try EmbeddedStore.open(
-            directory: settings.dataDirectory, embedding: engine.embedder.space, logger: logger)
+        let configuration = MemoryConfiguration(spec.memory)
+        let tiers = try MemoryTiers(
+            spec.memory, configuration: configuration, settings: settings, embedding: engine.embedder.space,
+            secrets: secrets, group: group, logger: logger, wrapCheckpoints: wrapCheckpoints, now: now)
         let memory = SessionMemory(
-            checkpoints: makeCheckpoints(store), index: store.index, embedder: engine.embedder,
-            configuration: MemoryConfiguration(spec.memory), logger: logger, now: now)
+            checkpoints: tiers.checkpoints, index: tiers.index, embedder: engine.embedder,
+            configuration: configuration, logger: logger, now: now)
         let publicPort = try await HTTPListener.bind(
             .init(
                 host: settings.host, port: settings.port, maxConnections: settings.maxConnections,
@@ -118,31 +120,34 @@ public struct AgentWorker: Service {
             readiness: readiness, drain: drain, listener: publicPort)
         let upkeep = MemoryUpkeep(memory: memory, summarizer: engine.summarizer, readiness: readiness)
 
-        await upkeep.observe()
-        onReady(WorkerAddresses(port: publicPort.port, adminPort: adminPort.port))
-
-        await withTaskGroup(of: Void.self) { tasks in
-            tasks.addTask { await adminPort.serve { await admin.handle($0) } }
-            tasks.addTask {
-                await self.serve(publicPort, api, upkeep, credentials, drain)
-                await publicPort.connectionsClosed(within: .seconds(5))
-                await memory.close()
-                await http.shutdown()
-                drain.finished()
-                self.logger.info("drained: every session is released")
+        await withTaskGroup(of: Void.self) { stores in
+            stores.addTask { await tiers.run() }
+            await upkeep.observe()
+            onReady(WorkerAddresses(port: publicPort.port, adminPort: adminPort.port))
+            await withTaskGroup(of: Void.self) { tasks in
+                tasks.addTask { await adminPort.serve { await admin.handle($0) } }
+                tasks.addTask {
+                    await self.serve(publicPort, api, upkeep, credentials, drain)
+                    await publicPort.connectionsClosed(within: .seconds(5))
+                    await memory.close()
+                    await http.shutdown()
+                    drain.finished()
+                    self.logger.info("drained: every session is released")
+                }
+                tasks.addTask {
+                    await drain.requested()
+                    await self.carryOut(drain, admission, feeds, publicPort)
+                }
+                tasks.addTask {
+                    // Cancellation means the same as the signal: go, and lose nothing.
+                    try? await gracefulShutdown()
+                    drain.request()
+                    // A drain that the preStop hook asked for leaves the admin port up until the signal comes.
+                    await drain.completed()
+                    await adminPort.stopAccepting()
+                }
             }
-            tasks.addTask {
-                await drain.requested()
-                await self.carryOut(drain, admission, feeds, publicPort)
-            }
-            tasks.addTask {
-                // Cancellation means the same as the signal: go, and lose nothing.
-                try? await gracefulShutdown()
-                drain.request()
-                // A drain that the preStop hook asked for leaves the admin port up until the signal comes.
-                await drain.completed()
-                await adminPort.stopAccepting()
-            }
+            stores.cancelAll()
         }
         await adminPort.connectionsClosed(within: .seconds(1))
     }

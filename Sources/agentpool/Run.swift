@@ -43,7 +43,7 @@ struct Run: AsyncParsableCommand {
         let logger = Logger(label: "agentpool")
         let (pool, secrets) = try Configuration.manifest(file)
         let spec = embedded ? pool.spec.embedded() : pool.spec
-        try Configuration.refuse(try spec.unsupported(for: .run), file: file)
+        try Configuration.refuse(try spec.unsupported(), file: file)
         let clusterOnly = try spec.clusterOnlyFields()
         if !clusterOnly.isEmpty {
             logger.notice(

@@ -41,7 +41,7 @@ struct WorkerCommand: AsyncParsableCommand {
         LogOutput.bootstrap(level: logLevel)
         let logger = Logger(label: "agentpool")
         let worker = try Configuration.worker(config)
-        try Configuration.refuse(try worker.spec.unsupported(for: .worker), file: config)
+        try Configuration.refuse(try worker.spec.unsupported(), file: config)
         OpenFiles.raiseLimit(logger)
         var settings = WorkerSettings(
             dataDirectory: data,

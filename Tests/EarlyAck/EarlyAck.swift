@@ -38,8 +38,8 @@ struct EarlyAck: AsyncParsableCommand {
             let worker = AgentWorker(
                 config: WorkerConfig(pool: pool.reference, spec: pool.spec), settings: settings,
                 secrets: SecretStore(.values(manifest.secrets)), logger: logger,
-                makeCheckpoints: { store in
-                    let early = EarlyAcknowledgingStore(store.checkpoints, delay: delay)
+                wrapCheckpoints: { store in
+                    let early = EarlyAcknowledgingStore(store, delay: delay)
                     made.yield(early)
                     made.finish()
                     return early

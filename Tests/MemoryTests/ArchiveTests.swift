@@ -157,7 +157,7 @@ import Testing
         try await test.turn(scope, "t1")
         let plan = try #require(try await test.turn(scope, "t2", archive: false).plan)
         let time = test.clock.now
-        let answer = try await test.store.checkpoints.claim(
+        let answer = try await test.l2.claim(
             plan, token: "gone", until: time + 60_000, now: time)
         guard case .granted = answer else {
             Issue.record("the claim was not granted")
@@ -168,7 +168,7 @@ import Testing
         test.clock.advance(.seconds(61))
         await test.maintainUntilDone()
         #expect(try await test.rows(scope) == [plan.batchID])
-        let late = try await test.store.checkpoints.finish(
+        let late = try await test.l2.finish(
             ArchiveClaim(plan: plan, token: "gone"), rows: [plan.batchID], rollingSummary: "late")
         guard case .lost(rows: [plan.batchID]) = late else {
             Issue.record("a lost claim could finish")
@@ -235,7 +235,9 @@ import Testing
         #expect(try await test.memory.describe(scope)?.rollingSummary == "t1; t2\n\nt3; t4\n\nt5; t6")
     }
 
-    @Test("A session that begins anew after its keys expired does not overwrite its old memories")
+    @Test(
+        "A session that begins anew after its keys expired does not overwrite its old memories",
+        .enabled(if: TestStores.current.isEmbedded))
     func rebirth() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
         for number in 1...2 { try await test.turn(scope, "old \(number)") }

@@ -296,7 +296,7 @@ extension TestMemory {
     /// Another process's memory on the same stores.
     func beside() -> SessionMemory {
         SessionMemory(
-            checkpoints: store.checkpoints, index: store.index, embedder: TestModel.embedder,
+            checkpoints: l2, index: store.index, embedder: TestModel.embedder,
             configuration: configuration, logger: .quiet, now: clock.tick)
     }
 }

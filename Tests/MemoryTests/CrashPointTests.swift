@@ -85,7 +85,7 @@ import Testing
             await after.maintainUntilDone()
             let history = try await after.memory.history(Self.scope, limit: 100).map(\.turn.said)
             let hadBegun =
-                try await after.store.checkpoints.load(Self.scope, contextLimit: 0).generation > 0
+                try await after.l2.load(Self.scope, contextLimit: 0).generation > 0
             if hadBegun {
                 #expect(history == [] || history == ["fresh"], "died at \(point)")
                 #expect(try await after.rows(Self.scope).isEmpty, "died at \(point)")

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Memory
 
-@Suite struct EmbeddedStoreTests {
+@Suite(.enabled(if: TestStores.current.isEmbedded)) struct EmbeddedStoreTests {
     private let scope = Scope.of("ann", "s")
 
     @Test("What was acknowledged is there after a kill, and the session goes on from it") func survivesKill()

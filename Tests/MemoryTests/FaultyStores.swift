@@ -111,6 +111,9 @@ struct MortalIndex: MemoryIndex {
             try await base.remaining(scope, before: generation, rows: rows)
         }
     }
+    func warm(_ scope: Scope, generation: Int64) async throws {
+        try await base.warm(scope, generation: generation)
+    }
     func check() async throws { try await base.check() }
     func close() async { await base.close() }
 }
@@ -138,6 +141,9 @@ struct HookedIndex: MemoryIndex {
     }
     func remaining(_ scope: Scope, before generation: Int64, rows: [String]) async throws -> [String] {
         try await base.remaining(scope, before: generation, rows: rows)
+    }
+    func warm(_ scope: Scope, generation: Int64) async throws {
+        try await base.warm(scope, generation: generation)
     }
     func check() async throws {
         try await hook(.check)

@@ -65,30 +65,40 @@ final class TemporaryDirectory: Sendable {
 /// A memory over embedded stores, and what a test needs to look behind it.
 struct TestMemory {
     let memory: SessionMemory
+    /// L3, and L2 unless the tests run on another.
     let store: EmbeddedStore
+    let l2: any CheckpointStore
     let clock: TestClock
     let directory: TemporaryDirectory
     let configuration: MemoryConfiguration
 
     /// `decorate` puts other stores before the embedded ones.
     init(
-        directory: TemporaryDirectory? = nil, clock: TestClock = .init(),
+        directory: TemporaryDirectory? = nil, sharing other: TestMemory? = nil, clock: TestClock = .init(),
         configuration: MemoryConfiguration = .patient, embedder: Embedder = TestModel.embedder,
         checkpoints: (any CheckpointStore) -> any CheckpointStore = { $0 },
         index: (any MemoryIndex) -> any MemoryIndex = { $0 }
     ) throws {
-        self.directory = try directory ?? TemporaryDirectory()
+        self.directory = try other?.directory ?? directory ?? TemporaryDirectory()
         self.clock = clock
         self.configuration = configuration
-        store = try EmbeddedStore.open(
-            directory: self.directory.path, embedding: embedder.space, logger: .quiet)
+        store =
+            try other?.store
+            ?? EmbeddedStore.open(directory: self.directory.path, embedding: embedder.space, logger: .quiet)
+        l2 = other?.l2 ?? TestStores.current.checkpoints(store, configuration: configuration, clock: clock)
         memory = SessionMemory(
-            checkpoints: checkpoints(store.checkpoints), index: index(store.index), embedder: embedder,
+            checkpoints: checkpoints(l2), index: index(store.index), embedder: embedder,
             configuration: configuration, logger: .quiet, now: clock.tick)
     }
 
     /// The files as they are at this moment, opened elsewhere: what a process finds that was started after a SIGKILL.
     func reopenedAfterKill(configuration: MemoryConfiguration? = nil) throws -> TestMemory {
+        if !TestStores.current.isEmbedded {
+            // The stores go on; what the dead process had claimed is its own until the claim's time is over.
+            clock.advance(self.configuration.claimDuration + .seconds(1))
+            return try TestMemory(
+                sharing: self, clock: clock, configuration: configuration ?? self.configuration)
+        }
         let copy = try TemporaryDirectory()
         for name in ["memory.sqlite", "memory.sqlite-wal"]
         where FileManager.default.fileExists(

@@ -14,7 +14,9 @@ import Testing
         #expect(try await test.memory.describe(scope)?.rollingSummary == "t1; t2; t3; t4; t5")
     }
 
-    @Test("A fragment is archived before its checkpoint expires, and the keys live a day longer") func swept()
+    @Test(
+        "A fragment is archived before its checkpoint expires, and the keys live a day longer",
+        .enabled(if: TestStores.current.isEmbedded)) func swept()
         async throws
     {
         let test = try TestMemory()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Memory
 
-@Suite struct ResidencyTests {
+@Suite(.enabled(if: TestStores.current.isEmbedded)) struct ResidencyTests {
     private static let words = [
         "garage", "code", "dog", "Rex", "4711", "painting", "garden", "gate", "locker", "parcel", "Zürich",
         "猫",

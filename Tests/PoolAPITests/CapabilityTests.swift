@@ -14,32 +14,20 @@ import Testing
     @Test("A pool without the missing features is served whole")
     func minimal() throws {
         let spec = try AgentPoolSpec.parse(yaml: "agents: [{name: a, instructions: Help., tools: []}]")
-        #expect(try spec.unsupported(for: .worker).isEmpty)
+        #expect(try spec.unsupported().isEmpty)
         #expect(try spec.clusterOnlyFields().isEmpty)
     }
 
     @Test("Each field that this version can't serve is refused by name, outermost first")
     func unsupported() throws {
         #expect(
-            try support.unsupported(for: .worker).map(\.path) == [
+            try support.unsupported().map(\.path) == [
                 "spec.agents[0].tools", "spec.agents[0].skills", "spec.agents[0].handoffs", "spec.mcpServers",
-                "spec.skills", "spec.memory.redis", "spec.memory.milvus",
+                "spec.skills",
             ])
         let tokens = try ManifestFile.parse(
             yaml: Golden.text("\(Golden.corpus)/valid/gateway-and-tokens.yaml"))
-        #expect(try tokens.pools[0].spec.unsupported(for: .run).map(\.path) == ["spec.auth.jwt"])
-    }
-
-    @Test("On a laptop the message of a store names the flag that replaces it")
-    func embeddedMend() throws {
-        let redis = try #require(try support.unsupported(for: .run).first { $0.path == "spec.memory.redis" })
-        #expect(
-            redis.description
-                == "spec.memory.redis: Redis is not supported by this version of agentpool; remove the field, or run with --embedded"
-        )
-        let worker = try #require(
-            try support.unsupported(for: .worker).first { $0.path == "spec.memory.redis" })
-        #expect(worker.mend == "remove the field")
+        #expect(try tokens.pools[0].spec.unsupported().map(\.path) == ["spec.auth.jwt"])
     }
 
     @Test("Embedded stores take the place of both servers and keep the time to live")
@@ -49,7 +37,7 @@ import Testing
         let embedded = spec.embedded()
         #expect(embedded.memory.redis == nil && embedded.memory.milvus == nil)
         #expect(embedded.memory.checkpointTTL == .seconds(72 * 3600))
-        #expect(try !embedded.unsupported(for: .run).contains { $0.path.hasPrefix("spec.memory") })
+        #expect(try !embedded.unsupported().contains { $0.path.hasPrefix("spec.memory") })
     }
 
     @Test("The fields that only a cluster uses are named as far as the manifest gives them")

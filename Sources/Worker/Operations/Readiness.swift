@@ -35,6 +35,7 @@ struct Readiness: Sendable, Equatable {
         failures = 0
         var reasons: [String] = []
         if case .failing(let reason) = health.index { reasons.append("the memory index fails: \(reason)") }
+        reasons += health.warnings
         if health.plansParked > 0 {
             reasons.append("\(health.plansParked) batches could not be archived and are parked")
         }

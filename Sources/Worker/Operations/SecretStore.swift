@@ -35,6 +35,13 @@ public final class SecretStore: Sendable {
         }
     }
 
+    /// Where a key is mounted as a file; `nil` where it isn't.
+    func path(_ secret: String, _ key: String) -> String? {
+        guard case .directory(let root) = source else { return nil }
+        let path = "\(root)/\(secret)/\(key)"
+        return FileManager.default.fileExists(atPath: path) ? path : nil
+    }
+
     public func value(_ reference: SecretKeyRef) -> String? {
         secret(reference.name)?[reference.key]
     }

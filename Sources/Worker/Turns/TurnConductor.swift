@@ -116,6 +116,7 @@ struct TurnConductor: Sendable {
                 try await emit(events)
             }
         }
+        await archives.warm(scope)
     }
 
     private func knownTurn(_ order: TurnOrder, _ held: HeldSession) async throws(MemoryError) -> StoredTurn? {
@@ -149,8 +150,8 @@ struct TurnConductor: Sendable {
     }
 }
 
-/// Bounds how many batches are summarised at once right after their turns. What doesn't get in is durable as a plan,
-/// and the next pass of maintenance takes it.
+/// Bounds how much is done at once right after turns. A batch that doesn't get in is durable as a plan, and the next pass of
+/// maintenance takes it; memories that don't get into L1 do so after another turn.
 final class ArchiveGate: Sendable {
     private let memory: SessionMemory
     private let summarizer: Summarizer
@@ -163,6 +164,14 @@ final class ArchiveGate: Sendable {
     }
 
     func archive(_ plan: ArchivePlan) async {
+        await enter { [memory, summarizer] in await memory.archive(plan, summarize: summarizer) }
+    }
+
+    func warm(_ scope: Scope) async {
+        await enter { [memory] in await memory.warm(scope) }
+    }
+
+    private func enter(_ work: @Sendable () async -> Void) async {
         let entered = free.withLock { free in
             guard free > 0 else { return false }
             free -= 1
@@ -170,7 +179,7 @@ final class ArchiveGate: Sendable {
         }
         guard entered else { return }
         defer { free.withLock { $0 += 1 } }
-        await memory.archive(plan, summarize: summarizer)
+        await work()
     }
 }
 

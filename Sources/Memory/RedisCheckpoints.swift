@@ -1,0 +1,200 @@
+/// L2 on Redis, standalone or Cluster: a script for each step, acknowledged when the replicas that were asked for have it.
+import Logging
+public import NIOCore
+import Redis
+
+public struct RedisCheckpoints: CheckpointStore {
+    /// Milliseconds that a session's keys outlive its checkpoint's time.
+    static let grace: Int64 = 86_400_000
+
+    let client: RedisClient
+    let keyspace: RedisKeyspace
+    let policy: BufferPolicy
+    let waitReplicas: Int
+    let commitDeadline: Duration
+    /// Milliseconds.
+    let headStart: Int64
+    let losses = RedisLosses()
+    let rotation: RedisRotation
+    let counts: RedisCounts
+    let durability = RedisDurability()
+    let logger: Logger
+    let now: @Sendable () -> Int64
+
+    /// Connects to nothing yet: `run` does.
+    ///
+    /// - Parameters:
+    ///   - waitReplicas: replicas that must have a write before it counts.
+    ///   - headStart: after this another worker may carry out the plan that a commit has written; its own begins at once.
+    ///   - now: milliseconds since 1970.
+    public init(
+        _ settings: RedisSettings, group: any EventLoopGroup, keyspace: RedisKeyspace, policy: BufferPolicy,
+        waitReplicas: Int, commitDeadline: Duration = .seconds(15),
+        headStart: Duration = .seconds(30),
+        logger: Logger, now: @escaping @Sendable () -> Int64
+    ) {
+        client = RedisClient(settings, group: group, logger: logger)
+        self.keyspace = keyspace
+        self.policy = policy
+        self.waitReplicas = waitReplicas
+        self.commitDeadline = commitDeadline
+        self.headStart = headStart.milliseconds
+        self.logger = logger
+        self.now = now
+        rotation = RedisRotation(parts: keyspace.parts)
+        counts = RedisCounts(parts: keyspace.parts)
+    }
+
+    public func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView {
+        let answer = try await read(.load, scope, [RedisArgument(contextLimit)])
+        if answer.string == "lost" {
+            report(scope)
+            return SessionView()
+        }
+        var reply = try RedisReply(answer, of: .load)
+        if reply.isAtEnd {
+            if try await mustExist(scope) { report(scope) }
+            return SessionView()
+        }
+        let checkpoint = try reply.checkpoint()
+        return SessionView(checkpoint: checkpoint, context: try reply.turns())
+    }
+
+    public func commit(_ request: CommitRequest) async throws -> CommitAnswer {
+        try await schedule(request)
+        let script = RedisScript.commit
+        var reply = try RedisReply(
+            try await write(script, request.scope, try Self.arguments(request)), of: script)
+        switch try reply.text() {
+        case "applied":
+            let sequence = try reply.number(Int.self)
+            let checkpoint = try reply.checkpoint(knowing: request.known.rollingSummary)
+            let first = try reply.number(Int.self)
+            let plan =
+                first == 0
+                ? nil
+                : ArchivePlan(
+                    scope: request.scope, agent: checkpoint.activeAgent, first: first, last: sequence,
+                    generation: checkpoint.generation, createdAt: checkpoint.createdAt)
+            return .applied(sequence: sequence, checkpoint: checkpoint, plan: plan)
+        case "duplicate": return .duplicate(try reply.turn())
+        case "stale": return .stale(lastTurnID: TurnID(try reply.text()))
+        case "forgotten": return .forgotten(generation: try reply.number())
+        case "lost":
+            report(request.scope)
+            return .stale(lastTurnID: nil)
+        default: throw RedisReplyShape(script: script.name)
+        }
+    }
+
+    public func turns(_ scope: Scope, after: Int, limit: Int) async throws -> [StoredTurn] {
+        var found: [StoredTurn] = []
+        var after = max(0, after)
+        while found.count < limit {
+            let wanted = min(limit - found.count, 256)
+            var reply = try RedisReply(
+                try await read(.history, scope, [RedisArgument(after), RedisArgument(wanted)]), of: .history)
+            let turns = try reply.turns()
+            found += turns
+            guard let last = turns.last, turns.count == wanted else { break }
+            after = last.sequence
+        }
+        return found
+    }
+
+    public func turn(_ scope: Scope, id: TurnID) async throws -> StoredTurn? {
+        try await turn(scope, name: "t" + id.value)
+    }
+
+    public func turn(_ scope: Scope, requestDigest: String, since: Int64) async throws -> StoredTurn? {
+        try await turn(scope, name: "d" + requestDigest).flatMap { $0.turn.finishedAt >= since ? $0 : nil }
+    }
+
+    private func turn(_ scope: Scope, name: String) async throws -> StoredTurn? {
+        var reply = try RedisReply(try await read(.turn, scope, [RedisArgument(name)]), of: .turn)
+        return reply.isAtEnd ? nil : try reply.turn()
+    }
+
+    public func fragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments {
+        let arguments = [
+            RedisArgument(limit.sessions), RedisArgument(limit.turns),
+            RedisArgument(scope.session.description),
+            RedisArgument(min(limit.ownTurnsBefore, 1 << 40)),
+        ]
+        var reply = try RedisReply(try await read(.fragments, scope, arguments), of: .fragments)
+        var fragments = Fragments(archiveGeneration: try reply.number(), turns: [], forgetting: [:])
+        var forgetting = try reply.list()
+        while !forgetting.isAtEnd {
+            let field = try forgetting.text()
+            let value = try forgetting.number(Int64.self)
+            if let session = Digest128(hexadecimal: field) { fragments.forgetting[session] = value }
+        }
+        while !reply.isAtEnd {
+            var entry = try reply.list()
+            guard let session = Digest128(hexadecimal: try entry.text()) else {
+                throw RedisReplyShape(script: RedisScript.fragments.name)
+            }
+            let name = try entry.text()
+            fragments.turns.append(FragmentTurn(session: session, sessionID: name, stored: try entry.turn()))
+        }
+        return fragments
+    }
+
+    /// Expired keys go by themselves.
+    public func expire(now: Int64, limit: Int) async throws -> Int { 0 }
+
+    public func close() async {
+        await client.close()
+    }
+}
+
+/// What the calls share.
+extension RedisCheckpoints {
+    func read(_ script: RedisScript, _ scope: Scope, _ arguments: [RedisArgument]) async throws -> RedisValue
+    {
+        try await client.evaluate(
+            script, keys: keyspace.keys(scope).all, arguments: arguments, isIdempotent: true)
+    }
+
+    /// Returns when as many replicas as asked for have it; throws where that can't be said.
+    func write(_ script: RedisScript, _ scope: Scope, _ arguments: [RedisArgument]) async throws -> RedisValue
+    {
+        let (value, replicas) = try await client.commit(
+            script, keys: keyspace.keys(scope).all, arguments: arguments, waitReplicas: waitReplicas,
+            deadline: commitDeadline)
+        guard replicas >= waitReplicas else {
+            throw ReplicasMissing(script: script.name, confirmed: replicas, wanted: waitReplicas)
+        }
+        return value
+    }
+
+    private static func arguments(_ request: CommitRequest) throws -> [RedisArgument] {
+        let (turn, known, policy) = (request.turn, request.known, request.policy)
+        return [
+            RedisArgument(turn.id.value), RedisArgument(RedisTurn.mark(turn.ending)),
+            RedisArgument(turn.requestDigest ?? ""), RedisArgument(turn.agent),
+            RedisArgument(request.scope.sessionID), RedisArgument(try TurnCoding.encode(turn)),
+            RedisArgument(known.generation), RedisArgument(known.lastTurnID?.value ?? ""),
+            RedisArgument(known.turnCount), RedisArgument(known.archivedFirst),
+            RedisArgument(known.archivedThrough), RedisArgument(request.now), RedisArgument(policy.rounds),
+            RedisArgument(policy.historyLimit), RedisArgument(policy.checkpointTTL),
+            RedisArgument(Self.grace), RedisArgument(request.scope.session.description),
+        ]
+    }
+
+    private func report(_ scope: Scope) {
+        losses.note()
+        logger.error(
+            "a session's keys are gone from Redis before their time: it begins anew",
+            metadata: ["session": "\(scope.session)"])
+    }
+}
+
+struct ReplicasMissing: Error, CustomStringConvertible {
+    var script: String
+    var confirmed: Int
+    var wanted: Int
+    var description: String {
+        "\(confirmed) of \(wanted) replicas confirmed the script \"\(script)\" in time"
+    }
+}

@@ -1,0 +1,229 @@
+/// The scripts that every turn runs: load a session, and commit a turn by compare-and-append.
+import Redis
+
+extension RedisScript {
+    /// Names for KEYS, and the session's checkpoint. The fields' names are short because they are stored with every session:
+    /// name, generation, created at, turn count, last turn's id, last turn at, agent, planned through, archived first, archived
+    /// through, rolling summary, checkpoint's end, oldest turn kept.
+    static let prelude = """
+        local principal, open, forgetting = KEYS[1], KEYS[2], KEYS[3]
+        local session, turns, names, batches, rows, gone = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+        local function checkpoint()
+          local f = redis.call('HMGET', session, 'g', 'c', 'k', 'l', 't', 'a', 'p', 'f', 'h', 'o')
+          return {g = tonumber(f[1] or 0), c = tonumber(f[2] or 0), k = tonumber(f[3] or 0), l = f[4] or '',
+            t = tonumber(f[5] or 0), a = f[6] or '', p = tonumber(f[7] or 0), f = tonumber(f[8] or 1),
+            h = tonumber(f[9] or 0), o = tonumber(f[10] or 1), stored = f[1] and true}
+        end
+        local function number(value) return string.format('%.0f', value) end
+        local function told(c, summary)
+          return {number(c.g), number(c.c), number(c.k), c.l, number(c.t), c.a, number(c.p), number(c.f), number(c.h), summary}
+        end
+        local function keep(milliseconds)
+          for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, milliseconds) end
+        end
+        -- Cached answers of the principal's index are void from here on. Never a number that was there before, also where the
+        -- key has expired since.
+        local function bump(now)
+          local before = tonumber(redis.call('HGET', principal, 'g') or 0)
+          redis.call('HSET', principal, 'g', number(math.max(before + 1, now)))
+        end
+        -- A batch is 'last, agent, generation, created at', a line each, under its first turn; what becomes of it stands beside.
+        local function batch(first)
+          local value = redis.call('HGET', batches, first)
+          if not value then return nil end
+          local last, agent, generation, created = string.match(value, '^(%d+)\\n([^\\n]*)\\n(%d+)\\n(%d+)$')
+          local f = redis.call('HMGET', batches, first .. ':token', first .. ':until', first .. ':attempts', first .. ':next',
+            first .. ':parked')
+          return {first = tonumber(first), last = tonumber(last), agent = agent, generation = generation, created = created,
+            token = f[1], till = tonumber(f[2] or 0), attempts = tonumber(f[3] or 0), next = tonumber(f[4] or 0),
+            parked = f[5] and true}
+        end
+        local function firsts()
+          local found = {}
+          for _, field in ipairs(redis.call('HKEYS', batches)) do
+            if not string.find(field, ':', 1, true) then found[#found + 1] = tonumber(field) end
+          end
+          table.sort(found)
+          return found
+        end
+        local function planned(first, last, agent, c)
+          redis.call('HSET', batches, number(first), number(last) .. '\\n' .. agent .. '\\n' .. number(c.g) .. '\\n' .. number(c.c))
+        end
+
+        """
+
+    /// Answers the checkpoint and the turns from the context's start on; `{}` where there is no session, `lost` where
+    /// parts of one are missing.
+    static let load = RedisScript(
+        name: "load",
+        source: prelude + """
+            local limit = tonumber(ARGV[1])
+            local c = checkpoint()
+            if not c.stored then
+              if redis.call('EXISTS', turns, names, batches, rows) > 0 then return 'lost' end
+              return {}
+            end
+            local from = math.max(1, c.f, c.p - limit + 1)
+            local answer = {told(c, redis.call('HGET', session, 'r') or '')}
+            if limit == 0 or c.k < from then return answer end
+            local wanted = {}
+            for sequence = from, c.k do wanted[#wanted + 1] = number(sequence) end
+            for index, turn in ipairs(redis.call('HMGET', turns, unpack(wanted))) do
+              if not turn then return 'lost' end
+              answer[#answer + 1] = wanted[index]
+              answer[#answer + 1] = turn
+            end
+            return answer
+            """)
+
+    /// `CommitRule` in one atomic step, O(turn) bytes either way: the rolling summary is answered only where it is not the
+    /// one that the writer knows.
+    static let commit = RedisScript(
+        name: "commit",
+        source: prelude + """
+            local id, ending, digest, agent, name, turn = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+            local knownGeneration, knownLast, knownCount = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
+            local knownFirst, knownThrough = tonumber(ARGV[10]), tonumber(ARGV[11])
+            local now, rounds, history, ttl = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
+            local grace, own = tonumber(ARGV[16]), ARGV[17]
+            local c = checkpoint()
+            if c.g > knownGeneration then return {'forgotten', number(c.g)} end
+            if knownCount > 0 and not c.stored then return {'lost'} end
+            local value = ending .. '\\n' .. id .. '\\n' .. digest .. '\\n' .. turn
+            local function summary()
+              if c.f == knownFirst and c.h == knownThrough then return false end
+              return redis.call('HGET', session, 'r') or ''
+            end
+            local place = redis.call('HGET', names, 't' .. id)
+            if place then
+              local before = redis.call('HGET', turns, place)
+              if not before then return {'lost'} end
+              local sequence = tonumber(place)
+              if string.sub(before, 1, 1) == 'c' or sequence <= c.h then return {'duplicate', place, before} end
+              redis.call('HSET', turns, place, value)
+              if digest ~= '' then redis.call('HSET', names, 'd' .. digest, place) end
+              c.t = now
+              if sequence == c.k then c.a = agent end
+              redis.call('HSET', session, 't', number(now), 'a', c.a, 'e', number(now + ttl))
+              -- Whoever has claimed the batch read the turn as it was: the claim is void, the batch is claimed anew.
+              for _, first in ipairs(firsts()) do
+                local b = batch(number(first))
+                if first <= sequence and b.last >= sequence then
+                  redis.call('HDEL', batches, number(first) .. ':token', number(first) .. ':until')
+                end
+              end
+              redis.call('ZADD', open, number(now), own)
+              keep(number(ttl + grace))
+              return {'applied', place, told(c, summary()), '0'}
+            end
+            if c.l ~= knownLast then return {'stale', c.l} end
+            if c.k == 0 then c.c = now end
+            c.g, c.k, c.l, c.t, c.a = knownGeneration, c.k + 1, id, now, agent
+            local planFirst = 0
+            if c.k - c.p >= rounds then
+              planFirst = c.p + 1
+              planned(planFirst, c.k, agent, c)
+              c.p = c.k
+            end
+            redis.call('HSET', turns, number(c.k), value)
+            redis.call('HSET', names, 't' .. id, number(c.k))
+            if digest ~= '' then redis.call('HSET', names, 'd' .. digest, number(c.k)) end
+            -- Archived turns beyond the limit go, a bounded number a commit; those of a batch that has a plan stay.
+            local through = math.min(c.k - history, c.h)
+            if through >= c.o then
+              local first = firsts()[1]
+              if first then through = math.min(through, first - 1) end
+              for sequence = c.o, math.min(through, c.o + 63) do
+                local old = redis.call('HGET', turns, number(sequence))
+                if old then
+                  local _, oldID, oldDigest = string.match(old, '^(.)\\n([^\\n]*)\\n([^\\n]*)\\n')
+                  redis.call('HDEL', names, 't' .. oldID)
+                  if redis.call('HGET', names, 'd' .. oldDigest) == number(sequence) then
+                    redis.call('HDEL', names, 'd' .. oldDigest)
+                  end
+                  redis.call('HDEL', turns, number(sequence))
+                end
+                c.o = sequence + 1
+              end
+            end
+            redis.call('HSET', session, 'n', name, 'g', number(c.g), 'c', number(c.c), 'k', number(c.k), 'l', c.l,
+              't', number(c.t), 'a', c.a, 'p', number(c.p), 'f', number(c.f), 'h', number(c.h), 'o', number(c.o),
+              'e', number(now + ttl))
+            redis.call('ZADD', open, number(now), own)
+            redis.call('HSETNX', principal, 'g', '0')
+            keep(number(ttl + grace))
+            return {'applied', number(c.k), told(c, summary()), number(planFirst)}
+            """)
+
+    /// Turns by their sequences.
+    static let history = RedisScript(
+        name: "history",
+        source: prelude + """
+            local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
+            local c = checkpoint()
+            local from = math.max(c.o, after + 1)
+            local wanted, answer = {}, {}
+            for sequence = from, math.min(c.k, from + limit - 1) do wanted[#wanted + 1] = number(sequence) end
+            if #wanted == 0 then return answer end
+            for index, turn in ipairs(redis.call('HMGET', turns, unpack(wanted))) do
+              if turn then
+                answer[#answer + 1] = wanted[index]
+                answer[#answer + 1] = turn
+              end
+            end
+            return answer
+            """)
+
+    /// A turn by its name: `t` and its id, or `d` and its request's digest.
+    static let turn = RedisScript(
+        name: "turn",
+        source: prelude + """
+            local place = redis.call('HGET', names, ARGV[1])
+            if not place then return {} end
+            return {place, redis.call('HGET', turns, place) or ''}
+            """)
+
+    /// The principal's archive generation, what is being forgotten, and turns that no memory holds yet: of the sessions used
+    /// last first, of each its latest.
+    static let fragments = RedisScript(
+        name: "fragments",
+        source: prelude + """
+            local sessions, room, own, before = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
+            local answer = {redis.call('HGET', principal, 'g') or '0', redis.call('HGETALL', forgetting)}
+            local base = string.sub(principal, 1, -(#'principal' + 1))
+            for _, member in ipairs(redis.call('ZREVRANGE', open, 0, sessions - 1)) do
+              local f = redis.call('HMGET', base .. 'session:' .. member, 'n', 'k', 'h')
+              local count, through = tonumber(f[2] or 0), tonumber(f[3] or 0)
+              local ranges = {{through + 1, count}}
+              -- Parked batches: their turns count as archived and are in no memory.
+              local all = redis.call('HGETALL', base .. 'batches:' .. member)
+              local parked, last = {}, {}
+              for index = 1, #all, 2 do
+                local first = string.match(all[index], '^(%d+):parked$')
+                if first then parked[#parked + 1] = tonumber(first) end
+                if not string.find(all[index], ':', 1, true) then
+                  last[tonumber(all[index])] = tonumber(string.match(all[index + 1], '^(%d+)'))
+                end
+              end
+              for _, first in ipairs(parked) do
+                if first <= through and last[first] then ranges[#ranges + 1] = {first, math.min(last[first], through)} end
+              end
+              for _, range in ipairs(ranges) do
+                local to = range[2]
+                if member == own then to = math.min(to, before - 1) end
+                local from = math.max(range[1], to - room + 1)
+                if room > 0 and to >= from then
+                  local wanted = {}
+                  for sequence = from, to do wanted[#wanted + 1] = number(sequence) end
+                  for index, turn in ipairs(redis.call('HMGET', base .. 'turns:' .. member, unpack(wanted))) do
+                    if turn then
+                      answer[#answer + 1] = {member, f[1] or '', wanted[index], turn}
+                      room = room - 1
+                    end
+                  end
+                end
+              end
+            end
+            return answer
+            """)
+}

@@ -1,0 +1,145 @@
+/// The work index: when somebody has to look at which session. Written before the step it speaks of.
+///
+/// A session stands in it as long as it has keys: until its fragment is due, or until a plan's worker has had its time. A later commit
+/// only moves the end of its time, so whoever looks too early says when to look again.
+import Redis
+import Synchronization
+
+extension RedisCheckpoints {
+    /// Before a commit that begins a session or writes a plan.
+    func schedule(_ request: CommitRequest) async throws {
+        let (known, policy) = (request.known, request.policy)
+        let writesPlan = known.turnCount + 1 - known.plannedThrough >= policy.rounds
+        guard writesPlan || known.turnCount == 0 else { return }
+        let item = RedisWorkItem(request.scope)
+        let due =
+            writesPlan
+            ? request.now + headStart : request.now + policy.checkpointTTL - policy.sweepMargin
+        _ = try await client.send(
+            RedisCommand(
+                "ZADD", [work(item)] + (writesPlan ? [] : ["LT"]) + [RedisArgument(due), item.member],
+                key: work(item), isIdempotent: true))
+    }
+
+    /// Whether the session is to be looked at in the future: then it has keys.
+    func mustExist(_ scope: Scope) async throws -> Bool {
+        let item = RedisWorkItem(scope)
+        let score = try await client.send(
+            RedisCommand("ZSCORE", [work(item), item.member], key: work(item), isIdempotent: true))
+        return score.string.flatMap(Double.init).map { $0 > Double(now()) } ?? false
+    }
+
+    public func planDueFragments(now: Int64, limit: Int) async throws -> Int {
+        try await attend(now: now, limit: limit).reduce(0) { $0 + $1.plansWritten }
+    }
+
+    public func pendingPlans(now: Int64, limit: Int) async throws -> [ArchivePlan] {
+        try await attend(now: now, limit: limit).compactMap(\.plan)
+    }
+
+    private struct Attended {
+        var plansWritten: Int
+        var plan: ArchivePlan?
+    }
+
+    /// Looks at the sessions whose time has come, and says for each when to look again.
+    private func attend(now: Int64, limit: Int) async throws -> [Attended] {
+        var attended: [Attended] = []
+        for (item, score) in try await scheduled(until: now, limit: limit) {
+            let scope = item.scope()
+            let margin = RedisArgument(policy.sweepMargin)
+            var reply = try RedisReply(
+                try await write(.attend, scope, [RedisArgument(now), margin, RedisArgument(Self.grace)]),
+                of: .attend)
+            guard !reply.isAtEnd else {
+                try await reschedule(item, from: score, to: 0)
+                continue
+            }
+            let written = try reply.number(Int.self)
+            let name = try reply.text()
+            let again = try reply.number(Int64.self)
+            var plan: ArchivePlan?
+            if !reply.isAtEnd {
+                let (first, last) = (try reply.number(Int.self), try reply.number(Int.self))
+                let agent = try reply.text()
+                let (generation, created) = (try reply.number(Int64.self), try reply.number(Int64.self))
+                plan = ArchivePlan(
+                    scope: item.scope(name: name),
+                    agent: agent, first: first, last: last, generation: generation, createdAt: created)
+            }
+            try await reschedule(item, from: score, to: again)
+            attended.append(Attended(plansWritten: written, plan: plan))
+        }
+        return attended
+    }
+
+    private func scheduled(until now: Int64, limit: Int) async throws -> [(RedisWorkItem, score: String)] {
+        let found = try await parts(of: keyspace.work) { key in
+            RedisCommand(
+                "ZRANGE",
+                [
+                    key, "-inf", RedisArgument(now), "BYSCORE", "LIMIT", "0", RedisArgument(limit),
+                    "WITHSCORES",
+                ],
+                key: key, isIdempotent: true)
+        }
+        var items: [(RedisWorkItem, score: String)] = []
+        for part in found {
+            let values = part.array ?? []
+            for index in stride(from: 0, to: values.count - 1, by: 2) {
+                guard let member = values[index].string, let item = RedisWorkItem(member: member),
+                    let score = values[index + 1].string
+                else { throw RedisReplyShape(script: "ZRANGE") }
+                items.append((item, score))
+            }
+        }
+        return Array(items.sorted { (Double($0.score) ?? 0) < (Double($1.score) ?? 0) }.prefix(limit))
+    }
+
+    private func reschedule(_ item: RedisWorkItem, from score: String, to time: Int64) async throws {
+        _ = try await client.evaluate(
+            .reschedule, keys: [work(item)],
+            arguments: [item.member, RedisArgument(score), RedisArgument(time)], isIdempotent: true)
+    }
+
+    private func work(_ item: RedisWorkItem) -> RedisArgument {
+        keyspace.work(keyspace.part(of: item.principal))
+    }
+
+    /// One command for each of the parts whose turn it is, side by side.
+    func parts(
+        of key: (Int) -> RedisArgument, _ command: (RedisArgument) -> RedisCommand
+    ) async throws -> [RedisValue] {
+        try await client.send(rotation.current.map { command(key($0)) }).map { try $0.get() }
+    }
+}
+
+/// Which parts of the indexes a pass of maintenance looks at. All workers make passes all the time: together they see every
+/// part often, and none has to ask for all.
+final class RedisRotation: Sendable {
+    private let parts: Int
+    private let width: Int
+    private let pass: Atomic<Int>
+
+    init(parts: Int) {
+        self.parts = parts
+        width = max(1, parts / 4)
+        pass = Atomic(Int.random(in: 0..<parts))
+    }
+
+    var current: [Int] {
+        let pass = pass.load(ordering: .relaxed)
+        return (0..<width).map { (pass &* width &+ $0) % parts }
+    }
+
+    func advance() { pass.add(1, ordering: .relaxed) }
+}
+
+/// How often keys were missing that should have been there.
+final class RedisLosses: Sendable {
+    private let total = Atomic<Int>(0)
+
+    var count: Int { total.load(ordering: .relaxed) }
+
+    func note() { total.add(1, ordering: .relaxed) }
+}

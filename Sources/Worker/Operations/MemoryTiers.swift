@@ -1,0 +1,155 @@
+/// Opens the memory's second and third tier as the manifest names them, and runs what they need.
+import Agent
+import Foundation
+import Logging
+import Memory
+import NIOCore
+import PoolAPI
+
+struct MemoryTiers: Sendable {
+    let checkpoints: any CheckpointStore
+    let index: any MemoryIndex
+    /// What must run as long as the tiers are used; each returns when it is cancelled.
+    private var services: [@Sendable () async -> Void] = []
+
+    /// Runs until cancelled.
+    func run() async {
+        await withTaskGroup(of: Void.self) { tasks in
+            for service in services { tasks.addTask(operation: service) }
+        }
+    }
+
+    /// - Parameters:
+    ///   - wrapCheckpoints: tests put a store there that breaks its promises.
+    ///   - now: milliseconds since 1970.
+    /// - Throws: `StoreOpenError`, or `WorkerStartError` with the field at fault. A server that does not answer is no
+    ///   error: its tier is failing until it does.
+    init(
+        _ spec: AgentPoolSpec.Memory, configuration: MemoryConfiguration, settings: WorkerSettings,
+        embedding: EmbeddingSpace, secrets: SecretStore, group: any EventLoopGroup, logger: Logger,
+        wrapCheckpoints: (any CheckpointStore) -> any CheckpointStore, now: @escaping @Sendable () -> Int64
+    ) throws {
+        let embedded =
+            spec.redis == nil || spec.milvus == nil
+            ? try EmbeddedStore.open(directory: settings.dataDirectory, embedding: embedding, logger: logger)
+            : nil
+        if let redis = spec.redis {
+            let store = RedisCheckpoints(
+                try RedisConnection(redis, secrets: secrets, files: settings.dataDirectory).settings,
+                group: group, keyspace: RedisKeyspace(pool: spec.scope), policy: configuration.policy,
+                waitReplicas: redis.waitReplicas, commitDeadline: configuration.commitDeadline,
+                logger: logger,
+                now: now)
+            checkpoints = wrapCheckpoints(store)
+            services.append { await store.run() }
+        } else if let embedded {
+            checkpoints = wrapCheckpoints(embedded.checkpoints)
+        } else {
+            preconditionFailure("without Redis the embedded store is open")
+        }
+        if let milvus = spec.milvus {
+            let index = try MilvusConnection(milvus, secrets: secrets).index(
+                milvus.collection, embedding, logger: logger)
+            self.index = index
+            let retention = milvus.retention.duration
+            services.append { await index.run(retention: retention, now: now) }
+        } else if let embedded {
+            index = embedded.index
+        } else {
+            preconditionFailure("without Milvus the embedded store is open")
+        }
+    }
+}
+
+/// `spec.memory.redis` as its client takes it.
+private struct RedisConnection {
+    let settings: RedisSettings
+
+    init(_ spec: AgentPoolSpec.Redis, secrets: SecretStore, files: String) throws(WorkerStartError) {
+        let addresses = spec.addresses.compactMap { RedisServer($0) }
+        guard addresses.count == spec.addresses.count else {
+            throw WorkerStartError(
+                field: "spec.memory.redis.addresses", problem: "one of them is no host and port",
+                mend: "write host:port")
+        }
+        let secret = spec.secretRef?.name
+        if let secret, secrets.secret(secret) == nil {
+            throw WorkerStartError(
+                field: "spec.memory.redis.secretRef", problem: "there is no Secret `\(secret)`",
+                mend: "add it as a document of the same file, or mount it in the pod")
+        }
+        settings = RedisSettings(
+            mode: spec.mode == .cluster ? .cluster : .standalone, addresses: addresses,
+            tls: try Self.tls(spec.tls, secrets: secrets, files: files),
+            credentials: {
+                guard let secret, let keys = secrets.secret(secret), let password = keys["password"] else {
+                    return nil
+                }
+                return RedisLogin(
+                    user: keys["username"].map(Self.line), password: Self.line(password))
+            })
+    }
+
+    private static func tls(
+        _ spec: AgentPoolSpec.Redis.TLS?, secrets: SecretStore, files: String
+    ) throws(WorkerStartError) -> RedisEncryption? {
+        guard let spec else { return nil }
+        var tls = RedisEncryption(serverName: spec.serverName)
+        let directory = SecretFiles(directory: files + "/tls/redis")
+        if let reference = spec.caSecretRef {
+            tls.caFile = try directory.file(
+                reference.name, reference.key, of: secrets, field: "spec.memory.redis.tls.caSecretRef")
+        }
+        if let reference = spec.certificateSecretRef {
+            let field = "spec.memory.redis.tls.certificateSecretRef"
+            tls.certificateFile = try directory.file(reference.name, "tls.crt", of: secrets, field: field)
+            tls.keyFile = try directory.file(reference.name, "tls.key", of: secrets, field: field)
+        }
+        return tls
+    }
+
+    /// A mounted file often ends in a line end that is no part of the secret.
+    private static func line(_ text: String) -> String {
+        text.hasSuffix("\n") ? String(text.dropLast()) : text
+    }
+}
+
+/// `spec.memory.milvus` as its client takes it.
+private struct MilvusConnection {
+    private let settings: MilvusSettings
+
+    init(_ spec: AgentPoolSpec.Milvus, secrets: SecretStore) throws(WorkerStartError) {
+        guard let url = URLComponents(string: spec.address), let host = url.host, !host.isEmpty else {
+            throw WorkerStartError(
+                field: "spec.memory.milvus.address", problem: "it names no host",
+                mend: "write http://host:port or https://host:port")
+        }
+        let secret = spec.secretRef?.name
+        if let secret, secrets.secret(secret) == nil {
+            throw WorkerStartError(
+                field: "spec.memory.milvus.secretRef", problem: "there is no Secret `\(secret)`",
+                mend: "add it as a document of the same file, or mount it in the pod")
+        }
+        settings = MilvusSettings(
+            host: host, port: url.port ?? (url.scheme == "https" ? 443 : 19530),
+            tls: url.scheme == "https" ? MilvusEncryption() : nil,
+            credentials: {
+                guard let secret, let keys = secrets.secret(secret) else { return nil }
+                let line = { (text: String) in text.hasSuffix("\n") ? String(text.dropLast()) : text }
+                if let token = keys["token"] { return .token(line(token)) }
+                guard let user = keys["username"], let password = keys["password"] else { return nil }
+                return .password(user: line(user), password: line(password))
+            })
+    }
+
+    func index(
+        _ collection: String, _ embedding: EmbeddingSpace, logger: Logger
+    ) throws(WorkerStartError) -> MilvusIndex {
+        do {
+            return try MilvusIndex(settings, collection: collection, embedding: embedding, logger: logger)
+        } catch {
+            throw WorkerStartError(
+                field: "spec.memory.milvus", problem: "\(error)", mend: "correct the address or the Secret")
+        }
+    }
+}
