@@ -1,8 +1,9 @@
-/// Merges what vectors, words and fragments found into one ranking: reciprocal ranks, so that no two scales are compared.
+/// Merges what vectors, words and fragments found into one ranking: each ranking's scores as parts of its best one, summed.
 
 struct RecallFusion {
-    /// Damps the first ranks; the usual constant of reciprocal rank fusion.
-    private static let damping = 60.0
+    /// What the vectors say beside the words. On long conversations words find more than summaries' vectors do, and
+    /// ranks (reciprocal rank fusion) let a weak vector outvote a strong match.
+    private static let vectorWeight = 0.5
     /// A text found by words alone, with less than this part of the best one's relevance, is noise.
     private static let noise = 0.2
 
@@ -26,27 +27,29 @@ struct RecallFusion {
     }
 
     /// Places among the hits and, after them, the fragments; the best ones with their scores, best first. A fragment has no
-    /// vector: its rank by words stands for both.
+    /// vector: its words stand for both.
     private func order(
         _ hits: [IndexHit], _ fragments: [FragmentRanking.Ranked]
     ) -> [(place: Int, score: Double)] {
-        var relevance = hits.map { $0.relevance ?? 0 }
-        relevance.append(contentsOf: fragments.lazy.map(\.relevance))
-        let floor = (relevance.max() ?? 0) * Self.noise
-        let byWords = Self.shares(of: relevance) { $0 > floor }
-        let bySimilarity =
-            byVector ? Self.shares(of: similarities(hits, relevance, floor: floor)) { $0 > -2 } : []
+        let mostRelevant = max(hits.lazy.compactMap(\.relevance).max() ?? 0, fragments.first?.relevance ?? 0)
+        let mostSimilar = hits.lazy.compactMap(\.similarity).max() ?? 0
+        let floor = mostRelevant * Self.noise
+        let words = { (relevance: Double) in relevance > floor ? relevance / mostRelevant : 0 }
         var ranked: [(place: Int, score: Double)] = []
-        ranked.reserveCapacity(relevance.count)
-        for place in relevance.indices {
-            let words = byWords[place]
-            let score: Double
-            if !byVector || place >= hits.count {
-                score = words
-            } else {
-                score = (words + bySimilarity[place]) / 2
-            }
+        ranked.reserveCapacity(hits.count + fragments.count)
+        for (place, hit) in hits.enumerated() {
+            let byWords = words(hit.relevance ?? 0)
+            let similarity = hit.similarity ?? 0
+            let isNear = similarity > 0 && (similarity >= minScore || byWords > 0)
+            let bySimilarity = isNear ? similarity / mostSimilar : 0
+            let score =
+                byVector
+                ? (byWords + Self.vectorWeight * bySimilarity) / (1 + Self.vectorWeight) : byWords
             if score > 0 { ranked.append((place, score)) }
+        }
+        for (index, fragment) in fragments.enumerated() {
+            let score = words(fragment.relevance)
+            if score > 0 { ranked.append((hits.count + index, score)) }
         }
         ranked.sort { left, right in
             left.score != right.score
@@ -57,32 +60,9 @@ struct RecallFusion {
         return ranked
     }
 
-    /// Of each hit; -2 where neither its vector nor its words are near enough to count.
-    private func similarities(_ hits: [IndexHit], _ relevance: [Double], floor: Double) -> [Double] {
-        hits.indices.map { place in
-            guard let similarity = hits[place].similarity, similarity >= minScore || relevance[place] > floor
-            else { return -2 }
-            return similarity
-        }
-    }
-
     private func time(_ place: Int, _ hits: [IndexHit], _ fragments: [FragmentRanking.Ranked]) -> Int64 {
         place < hits.count
             ? hits[place].row.time : fragments[place - hits.count].turn.stored.turn.finishedAt
-    }
-
-    /// What each value's rank is worth: 1 for the first, 0 for one that doesn't count. Equals share a rank, or their order by
-    /// chance would count.
-    private static func shares(of values: [Double], where counts: (Double) -> Bool) -> [Double] {
-        var shares = [Double](repeating: 0, count: values.count)
-        var (rank, previous) = (0, Double.infinity)
-        let places = values.indices.filter { counts(values[$0]) }.sorted { values[$0] > values[$1] }
-        for (index, place) in places.enumerated() {
-            if previous - values[place] > 1e-6 { rank = index }
-            previous = values[place]
-            shares[place] = (damping + 1) / (damping + 1 + Double(rank))
-        }
-        return shares
     }
 }
 

@@ -4,9 +4,9 @@ import MilvusProtocol
 /// Any number of tasks may use it at once. Where the server has unloaded the collection (milvus-lite does by restarting), the
 /// call that finds out has it loaded again.
 ///
-/// What was written shows at once in reads that are `strong`. In others, on Milvus 2.3.5, it shows after 0.2 to 0.4 s, deleted and
-/// replaced rows too; milvus-lite shows it at once in both. A strong read costs 2.3.5 about 0.2 s, another one 3-4 ms: so what
-/// verifies a write is strong, and what recalls isn't.
+/// What was written shows at once in reads that are `strong`. In others, on Milvus 2.3.5, it shows after 0.2 to 0.4 s,
+/// what was deleted or replaced too; milvus-lite shows it at once in both. A strong read costs 2.3.5 about 0.2 s, another
+/// one 3-4 ms: so what verifies a write is strong, and what recalls isn't.
 public final class MilvusCollection: Sendable {
     /// The server makes BM25 rankings of the texts. Decided when the collection was created.
     public let searchesText: Bool

@@ -2,8 +2,8 @@
 struct ServerTraits: Equatable {
     /// The server makes BM25 vectors of text.
     ///
-    /// Milvus has it since 2.5. 2.3.5 accepts a schema with it, drops the function, refuses the index, and then dies of loading the
-    /// collection, so it must never be offered one.
+    /// Milvus has it since 2.5. 2.3.5 accepts a schema with it, refuses the index, and then dies of loading the collection,
+    /// so it must never be offered one.
     let searchesText: Bool
     /// milvus-lite forgets descriptions. Collections of other servers get no property of ours, as those check properties.
     let keepsDescription: Bool
@@ -12,7 +12,7 @@ struct ServerTraits: Equatable {
     init(version: String) {
         let lite = "milvus_lite"
         if version.hasPrefix(lite) {
-            // The re-implementation has had both since its version 3; the older milvus-lite reports like a real one.
+            // The re-implementation, version 3 and later.
             searchesText = true
             keepsDescription = false
             return

@@ -2,6 +2,7 @@
 import Logging
 import NIOCore
 import NIOPosix
+import NIOSSL
 import Synchronization
 
 final class Link: Sendable {
@@ -133,7 +134,7 @@ final class Link: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     if let contexts = self.settings.contexts {
-                        try pipeline.addHandler(try contexts.handler(for: self.address.host))
+                        try pipeline.addHandler(try self.tlsHandler(contexts))
                     }
                     let reader = try ReplyReader(maxReplyBytes: self.settings.configuration.maxReplyBytes)
                     try pipeline.addHandler(
@@ -145,6 +146,14 @@ final class Link: Sendable {
                 deadline.cancel()
                 self.ended(attempt, LinkHandler.fault(error, default: .unavailable))
             }
+    }
+
+    private func tlsHandler(_ contexts: TLSContexts) throws(LinkFault) -> NIOSSLClientHandler {
+        do { return try contexts.handler(for: address.host) } catch {
+            settings.logger.error(
+                "TLS to Redis can't be set up", metadata: metadata.merging(["error": "\(error)"]) { $1 })
+            throw LinkFault(.tls)
+        }
     }
 
     private func giveUp(_ attempt: Int) {

@@ -62,6 +62,7 @@ final class LinkHandler: ChannelInboundHandler {
 
     static func fault(_ error: any Error, default kind: RedisError.Kind) -> LinkFault {
         switch error {
+        case let fault as LinkFault: fault
         case NIOSSLError.uncleanShutdown: LinkFault(.connectionLost)
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: LinkFault(.tls)
         default: LinkFault(kind)

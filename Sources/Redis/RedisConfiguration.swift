@@ -58,7 +58,8 @@ public struct RedisTLS: Sendable {
     /// The client's certificate (with its chain) and its key; both or neither.
     public var certificateFile: String?
     public var keyFile: String?
-    /// The name that the certificate must carry, and that is sent as SNI; nil: the host connected to.
+    /// The name that the certificate must carry, and that is sent as SNI; nil: the host connected to. A certificate
+    /// that names the IP address connected to is good as well.
     public var serverName: String?
     /// Off only where the network itself is trusted: without it anybody may answer as the server.
     public var verifiesServer: Bool
