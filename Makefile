@@ -6,7 +6,9 @@ MANIFEST ?= examples/minimal.yaml
 RELEASE := .build/release/agentpool
 
 BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev libhiredis-dev
-TEST_PACKAGES := python3 python3-h2 python3-venv openssl
+TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tools
+# The Milvus servers that tests run on.
+STORES := $(CURDIR)/.build/stores
 
 .PHONY: help
 help: ## this list
@@ -19,8 +21,14 @@ run: build-deps ## install what is missing, build, and serve an example pool on 
 
 .PHONY: test
 test: test-deps ## every test: Swift suites, then real clients against the release binary
+	Tests/Stores/install $(STORES)
 	swift build --build-tests
-	swift test --skip-build
+	swift test --skip-build --skip 'RedisTests|MilvusTests'
+	swift test --skip-build --filter RedisTests
+	MILVUS_LITE=$(STORES)/lite/bin/milvus-lite MILVUS_STANDALONE=$(STORES)/standalone/bin/milvus \
+	  swift test --skip-build --filter MilvusTests
+	for l2 in redis cluster; do AGENTPOOL_TEST_L2=$$l2 python3 Tests/Stores/stores.py \
+	  --milvus-lite $(STORES)/lite/bin/milvus-lite -- swift test --skip-build --filter MemoryTests || exit 1; done
 	swift build -c release --product agentpool
 	swift build -c release --product agentpool-early-ack
 	Tests/Acceptance/run

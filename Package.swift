@@ -108,6 +108,13 @@ let package = Package(
             swiftSettings: strict),
         tests("PoolAPI", [], data: ["Corpus"]),
         tests("Transport", ["CCurl", logging], data: ["Corpus", "Fixtures"]),
+        tests("Redis", [logging] + nio),
+        tests(
+            "Milvus",
+            [
+                "MilvusProtocol", logging, .product(name: "GRPCCore", package: "grpc-swift-2"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], data: ["Servers"]),
         tests("Memory", [logging, "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("Agent", ["PoolAPI", "Transport", "Memory", logging], data: ["Corpus", "Fixtures"]),
         tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),

@@ -46,8 +46,12 @@ extension RedisCheckpoints {
     }
 
     private func watchDurability() async {
+        var pause = Duration.seconds(1)
         repeat {
-            let problems = await client.durability(waitReplicas: waitReplicas)
+            // A server that doesn't answer is reported by whoever needs its answer; what it promises is asked when it does.
+            let found = await client.durability(waitReplicas: waitReplicas)
+            pause = found.contains { $0.code == "Unreachable" } ? .seconds(1) : .seconds(30)
+            let problems = found.filter { $0.code != "Unreachable" }
                 .map { "\($0.node): \($0.what); \($0.mend)" }.sorted()
             if durability.note(problems) {
                 for problem in problems {
@@ -56,7 +60,7 @@ extension RedisCheckpoints {
                 }
             }
             // Only cancellation ends a pause, and with it the loop.
-        } while (try? await Task.sleep(for: .seconds(30))) != nil
+        } while (try? await Task.sleep(for: pause)) != nil
     }
 
     private static func reasons(_ scan: RedisValue) -> [String: String] {

@@ -1,6 +1,6 @@
 /// Reads what a cluster's node says about the cluster: CLUSTER SHARDS, CLUSTER SLOTS and CLUSTER INFO.
 struct ClusterAnswer: Equatable {
-    /// Masters, those without slots included.
+    /// Masters without slots are left out: a node that has just become a replica is listed as one for a while.
     var map = SlotMap()
     /// The configuration epoch that the node has reached; 0 where it doesn't say.
     var epoch: Int64 = 0
@@ -27,7 +27,6 @@ struct ClusterAnswer: Equatable {
                 let master = masters.first(where: { $0["health"]?.string == "online" }) ?? masters.first,
                 let address = address(master, asked: asked, usesTLS: usesTLS)
             else { continue }
-            answer.map.add(address)
             for index in stride(from: 0, to: bounds.count, by: 2) {
                 guard let range = range(bounds[index], bounds[index + 1]) else { return nil }
                 answer.map.give(range, to: address)

@@ -82,10 +82,11 @@ final class CommitLane: Sendable {
         if let fault { commits.refused(fault) }
     }
 
-    /// Leaves the answer time to arrive before the deadline. Never 0, which Redis takes for no limit.
+    /// Leaves the answer time to arrive before the deadline: a quiet server ends a WAIT up to 100 ms late. Never 0, which
+    /// Redis takes for no limit.
     static func waitMilliseconds(until deadline: NIODeadline, now: NIODeadline) -> Int64 {
         let left = (deadline - now).nanoseconds / 1_000_000
-        return max(1, left - min(left / 10, 250))
+        return max(1, left - min(left / 2, 250))
     }
 
     private func expire() {

@@ -1,4 +1,6 @@
 /// Decides whether servers keep what they acknowledge, by what their INFO says.
+import NIOCore
+
 public struct RedisProblem: Sendable, Equatable {
     /// Host and port.
     public var node: String
@@ -88,6 +90,7 @@ extension RedisClient {
     /// - Parameter waitReplicas: how many replicas commits wait for.
     /// - Returns: what is wrong, in the order of nodes; empty: nothing.
     public func durability(waitReplicas: Int) async -> [RedisProblem] {
+        await waitForTopology(until: .now() + TimeAmount(configuration.commandDeadline))
         let (masters, isKnown) = state.withLock { ($0.topology.masters, $0.topology.isKnown) }
         guard isKnown, !masters.isEmpty else {
             return configuration.addresses.map { Self.unreachable($0) }

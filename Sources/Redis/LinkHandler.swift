@@ -1,5 +1,6 @@
 /// The end of a connection's pipeline: bytes become replies, events become the link's.
 import NIOCore
+import NIOPosix
 import NIOSSL
 
 final class LinkHandler: ChannelInboundHandler {
@@ -63,6 +64,9 @@ final class LinkHandler: ChannelInboundHandler {
     static func fault(_ error: any Error, default kind: RedisError.Kind) -> LinkFault {
         switch error {
         case let fault as LinkFault: fault
+        // One failure for each address of the host; the first says why.
+        case let error as NIOConnectionError:
+            error.connectionErrors.first.map { Self.fault($0.error, default: kind) } ?? LinkFault(kind)
         case NIOSSLError.uncleanShutdown: LinkFault(.connectionLost)
         case is NIOSSLError, is BoringSSLError, is NIOSSLExtraError: LinkFault(.tls)
         default: LinkFault(kind)

@@ -27,7 +27,8 @@ extension RedisClient {
 
     private func wishRegularly() async {
         while !Task.isCancelled {
-            do { try await Task.sleep(for: configuration.topologyInterval) } catch { return }  // The client ends.
+            // Throws where the client ends.
+            do { try await Task.sleep(for: configuration.topologyInterval) } catch { return }
             refreshes.wish.yield()
         }
     }
@@ -51,7 +52,8 @@ extension RedisClient {
                 failures = 0
             }
             let pause = max(Self.spacing, backOff.delay(after: failures, using: &generator))
-            do { try await Task.sleep(for: pause) } catch { return }  // The client ends.
+            // Throws where the client ends.
+            do { try await Task.sleep(for: pause) } catch { return }
         }
     }
 

@@ -156,11 +156,12 @@ extension RedisClient {
     }
 
     /// Returns when something is known of the servers, when that failed, or when the time is up.
-    private func waitForTopology(until deadline: NIODeadline) async {
+    func waitForTopology(until deadline: NIODeadline) async {
         while NIODeadline.now() < deadline, !Task.isCancelled {
             let isSettled = state.withLock { $0.topology.isKnown || $0.fault != nil || $0.isClosed }
             if isSettled { return }
-            do { try await Task.sleep(for: .milliseconds(2)) } catch { return }  // Cancelled: the call finds out itself.
+            // Throws where the task is cancelled, which the call finds out itself.
+            do { try await Task.sleep(for: .milliseconds(2)) } catch { return }
         }
     }
 

@@ -30,9 +30,7 @@ struct SlotMap: Equatable {
         for slot in slots.clamped(to: 0...KeySlot.count - 1) { owners[slot] = index }
     }
 
-    /// Lists a node, though it serves nothing (yet).
-    @discardableResult
-    mutating func add(_ node: RedisAddress) -> UInt16 {
+    private mutating func add(_ node: RedisAddress) -> UInt16 {
         if let index = nodes.firstIndex(of: node) { return UInt16(index) }
         nodes.append(node)
         return UInt16(nodes.count - 1)

@@ -19,7 +19,7 @@ struct Banner: Sendable {
               admin    http://\(settings.adminHost):\(addresses.adminPort)  (health, metrics, load)
               agents   \(agents.joined(separator: ", "))
               model    \(modelLine)
-              memory   L1 \(spec.memory.session.maxBytes.text), L2 and L3 embedded in \(settings.dataDirectory); \
+              memory   L1 \(spec.memory.session.maxBytes.text), \(tiers); \
             a batch every \(spec.memory.buffer.rounds) turns
               vectors  \(embeddingLine)
 
@@ -27,6 +27,18 @@ struct Banner: Sendable {
             -d '{"model": "\(spec.entryAgent)", "stream": true, "messages": [{"role": "user", "content": "My locker code is 4711."}]}'
 
             """
+    }
+
+    private var tiers: String {
+        let memory = config.spec.memory
+        let embedded = "embedded in \(settings.dataDirectory)"
+        switch (memory.redis, memory.milvus) {
+        case (nil, nil): return "L2 and L3 \(embedded)"
+        case (let redis, let milvus):
+            let second = redis.map { "Redis \($0.mode.rawValue) at \($0.addresses.joined(separator: ", "))" }
+            let third = milvus.map { "Milvus at \($0.address), collection \($0.collection)" }
+            return "L2 \(second ?? embedded), L3 \(third ?? embedded)"
+        }
     }
 
     private var modelLine: String {

@@ -9,16 +9,26 @@ enum TestStores {
     case embedded
     case redis(RedisSettings)
 
-    /// `AGENTPOOL_TEST_REDIS` is `standalone:host:port` or `cluster:host:port`.
+    /// `AGENTPOOL_TEST_L2` is `redis` or `cluster`; `AGENTPOOL_STORE_REDIS` and `AGENTPOOL_STORE_CLUSTER` say where (host:port).
     static let current: TestStores = {
-        guard let text = ProcessInfo.processInfo.environment["AGENTPOOL_TEST_REDIS"] else { return .embedded }
-        let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
-        guard parts.count == 2, let server = RedisServer(parts[1]) else {
-            preconditionFailure("AGENTPOOL_TEST_REDIS must be standalone:host:port or cluster:host:port")
+        let environment = ProcessInfo.processInfo.environment
+        switch environment["AGENTPOOL_TEST_L2"] {
+        case "redis":
+            return .redis(
+                RedisSettings(mode: .standalone, addresses: [server(environment["AGENTPOOL_STORE_REDIS"])]))
+        case "cluster":
+            return .redis(
+                RedisSettings(mode: .cluster, addresses: [server(environment["AGENTPOOL_STORE_CLUSTER"])]))
+        default: return .embedded
         }
-        return .redis(
-            RedisSettings(mode: parts[0] == "cluster" ? .cluster : .standalone, addresses: [server]))
     }()
+
+    private static func server(_ text: String?) -> RedisServer {
+        guard let server = text.flatMap({ RedisServer($0) }) else {
+            preconditionFailure("AGENTPOOL_STORE_REDIS or AGENTPOOL_STORE_CLUSTER must be host:port")
+        }
+        return server
+    }
 
     var isEmbedded: Bool {
         if case .embedded = self { true } else { false }

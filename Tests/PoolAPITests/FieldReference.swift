@@ -23,7 +23,7 @@ enum FieldReference {
         `metadata.name` has at most 40 characters, lower-case letters, digits and dashes, and starts with a letter.
 
         Marks: **C** only a cluster uses the field, and `run` names it in one log line. **N** this version reads the field and refuses
-        to run with it; for `memory.redis` and `memory.milvus`, `run --embedded` puts the embedded stores in their place. The controller
+        to run with it. `run --embedded` puts the embedded stores in the place of `memory.redis` and `memory.milvus`. The controller
         is not part of this version, so nothing acts on the fields marked C yet.
 
         Between fields these rules hold:

@@ -1,0 +1,127 @@
+"""Runs a command beside real stores on loopback: a standalone Redis, a Redis Cluster of six, milvus-lite; all end with it.
+
+    python3 stores.py [--milvus-lite PROGRAM] -- COMMAND [ARGUMENT...]
+
+The command finds them by AGENTPOOL_STORE_REDIS and AGENTPOOL_STORE_CLUSTER (host:port) and AGENTPOOL_STORE_MILVUS (host:port, absent
+without the program).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+libc = ctypes.CDLL(None)
+
+
+def free_port() -> int:
+    """A port whose cluster bus port (10,000 more) is free and valid too."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            if port > 55_000:
+                continue
+            try:
+                two.bind(("127.0.0.1", port + 10_000))
+            except OSError:
+                continue
+            return port
+
+
+def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log").open("wb") as log:
+        # Also where this script is killed: no server outlives it.
+        return subprocess.Popen(
+            command, cwd=folder, stdout=log, stderr=log,
+            preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+        )
+
+
+def wait_for(port: int, seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    sys.exit(f"{what} did not come up on port {port}")
+
+
+def redis(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
+    return start(
+        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes",
+         "--appendfsync", "everysec", "--dir", ".", *options], folder)
+
+
+def cli(port: int, *arguments: str) -> str:
+    return subprocess.run(
+        ["redis-cli", "-h", "127.0.0.1", "-p", str(port), *arguments], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def cluster(folder: Path, processes: list[subprocess.Popen[bytes]]) -> int:
+    ports = [free_port() for _ in range(6)]
+    for port in ports:
+        processes.append(
+            redis(folder / str(port), port, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
+    for port in ports:
+        wait_for(port, 20, "a node of the Redis Cluster")
+    nodes = [f"127.0.0.1:{port}" for port in ports]
+    cli(ports[0], "--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes")
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        online = all("cluster_state:ok" in cli(port, "cluster", "info") for port in ports)
+        if online and cli(ports[0], "cluster", "nodes").count("slave") == 3:
+            linked = [cli(port, "info", "replication") for port in ports]
+            if sum("state=online" in text for text in linked) == 3:
+                return ports[0]
+        time.sleep(0.2)
+    sys.exit("the Redis Cluster did not form")
+
+
+def main() -> int:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--milvus-lite")
+    options.add_argument("command", nargs=argparse.REMAINDER)
+    chosen = options.parse_args()
+    command = chosen.command[1:] if chosen.command[:1] == ["--"] else chosen.command
+    folder = Path(tempfile.mkdtemp(prefix="agentpool-stores-"))
+    processes: list[subprocess.Popen[bytes]] = []
+    environment = dict(os.environ)
+    try:
+        port = free_port()
+        processes.append(redis(folder / "standalone", port))
+        environment["AGENTPOOL_STORE_REDIS"] = f"127.0.0.1:{port}"
+        if chosen.milvus_lite:
+            milvus = free_port()
+            processes.append(
+                start([chosen.milvus_lite, "server", "--host", "127.0.0.1", "--port", str(milvus),
+                       "--data-dir", str(folder / "milvus" / "data")], folder / "milvus"))
+            environment["AGENTPOOL_STORE_MILVUS"] = f"127.0.0.1:{milvus}"
+        environment["AGENTPOOL_STORE_CLUSTER"] = f"127.0.0.1:{cluster(folder / 'cluster', processes)}"
+        wait_for(port, 20, "Redis")
+        if chosen.milvus_lite:
+            wait_for(milvus, 60, "milvus-lite")
+        return subprocess.run(command, env=environment).returncode
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
