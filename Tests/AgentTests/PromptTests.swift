@@ -1,3 +1,4 @@
+import Foundation
 import Memory
 import Testing
 
@@ -164,5 +165,19 @@ import Testing
         ])
     func dates(milliseconds: Int64, date: String) {
         #expect(QuotedData.date(milliseconds) == date)
+    }
+}
+
+extension Prompt {
+    /// The messages as they are sent, read back.
+    func messages(_ limits: Limits = Limits()) -> [Message] {
+        var writer = JSONWriter()
+        write(limits, to: &writer)
+        do {
+            return try JSONDecoder().decode([Message].self, from: Data(writer.bytes))
+        } catch {
+            Issue.record("what is sent can't be read: \(error)")
+            return []
+        }
     }
 }

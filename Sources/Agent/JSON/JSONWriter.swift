@@ -58,6 +58,24 @@ public struct JSONWriter: Sendable {
         needsComma = true
     }
 
+    /// A string in pieces: any number of `text` between this and `endString`.
+    public mutating func beginString() {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    public mutating func text(_ piece: String) { appendEscaped(piece) }
+
+    /// - Parameter piece: whole characters of UTF-8.
+    public mutating func text(_ piece: ArraySlice<UInt8>) {
+        piece.withUnsafeBufferPointer { appendEscaped($0) }
+    }
+
+    public mutating func endString() {
+        bytes.append(UInt8(ascii: "\""))
+        needsComma = true
+    }
+
     public mutating func int(_ value: some FixedWidthInteger) {
         separate()
         bytes.append(contentsOf: String(value).utf8)
@@ -139,17 +157,19 @@ extension JSONWriter {
 
     private mutating func appendEscaped(_ value: String) {
         var value = value
-        value.withUTF8 { text in
-            var runStart = 0
-            for index in text.indices {
-                let byte = text[index]
-                if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { continue }
-                bytes.append(contentsOf: text[runStart..<index])
-                appendEscape(byte)
-                runStart = index + 1
-            }
-            bytes.append(contentsOf: text[runStart...])
+        value.withUTF8 { appendEscaped($0) }
+    }
+
+    private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>) {
+        var runStart = 0
+        for index in text.indices {
+            let byte = text[index]
+            if byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { continue }
+            bytes.append(contentsOf: text[runStart..<index])
+            appendEscape(byte)
+            runStart = index + 1
         }
+        bytes.append(contentsOf: text[runStart...])
     }
 
     private mutating func appendEscape(_ byte: UInt8) {

@@ -6,17 +6,18 @@ enum ChatRequestBody {
     /// Members that the engine decides; the manifest's `parameters` can't set them.
     private static let reserved: Set<String> = ["model", "messages", "stream", "stream_options", "n"]
 
+    /// - Parameters:
+    ///   - capacity: bytes of the messages, roughly.
+    ///   - writeMessages: writes them as one JSON array.
     static func bytes(
-        model: String, messages: [Message], parameters: [String: JSONValue], sampling: SamplingOverrides
+        model: String, capacity: Int, parameters: [String: JSONValue], sampling: SamplingOverrides,
+        writeMessages: (inout JSONWriter) -> Void
     ) -> [UInt8] {
-        let content = messages.reduce(0) { $0 + $1.content.utf8.count + 48 }
-        var writer = JSONWriter(capacity: content + content / 8 + 512)
+        var writer = JSONWriter(capacity: capacity + capacity / 8 + 512)
         writer.beginObject()
         writer.field("model", model)
         writer.key("messages")
-        writer.beginArray()
-        for message in messages { write(message, to: &writer) }
-        writer.endArray()
+        writeMessages(&writer)
         writer.field("stream", true)
         writer.key("stream_options")
         writer.literal(#"{"include_usage":true}"#)
@@ -46,17 +47,25 @@ enum ChatRequestBody {
         if !sampling.stop.isEmpty { members.append(("stop", .array(sampling.stop.map { .string($0) }))) }
         return members
     }
+}
 
-    private static func write(_ message: Message, to writer: inout JSONWriter) {
+extension Message {
+    /// Writes the message as OpenAI's chat API has it.
+    /// - Parameter preface: writes text that stands before the content, as its part.
+    func write(to writer: inout JSONWriter, preface: (inout JSONWriter) -> Void = { _ in }) {
         writer.beginObject()
-        writer.field("role", message.role.rawValue)
-        writer.field("content", message.content)
-        if let name = message.name { writer.field("name", name) }
-        if let id = message.toolCallID { writer.field("tool_call_id", id) }
-        if let calls = message.toolCalls, !calls.isEmpty {
+        writer.field("role", role.rawValue)
+        writer.key("content")
+        writer.beginString()
+        preface(&writer)
+        writer.text(content)
+        writer.endString()
+        if let name { writer.field("name", name) }
+        if let toolCallID { writer.field("tool_call_id", toolCallID) }
+        if let toolCalls, !toolCalls.isEmpty {
             writer.key("tool_calls")
             writer.beginArray()
-            for call in calls {
+            for call in toolCalls {
                 writer.beginObject()
                 writer.field("id", call.id)
                 writer.field("type", "function")

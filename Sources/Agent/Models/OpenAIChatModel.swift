@@ -28,13 +28,21 @@ public struct OpenAIChatModel: ChatModel {
 
     public func open(_ request: ChatRequest) async throws(ModelError) -> any ChatReply {
         try await stream(
-            request.prompt.messages(limits), sampling: request.sampling, timeout: request.timeout)
+            capacity: request.prompt.estimatedBytes, sampling: request.sampling, timeout: request.timeout
+        ) { request.prompt.write(limits, to: &$0) }
     }
 
     public func summarize(_ request: SummaryRequest) async throws(SummaryFailure) -> BatchSummary {
         do {
+            let messages = SummaryPrompt.messages(for: request)
             var reply = try await stream(
-                SummaryPrompt.messages(for: request), sampling: SamplingOverrides(), timeout: nil)
+                capacity: messages.reduce(0) { $0 + $1.content.utf8.count + 48 },
+                sampling: SamplingOverrides(), timeout: nil
+            ) { writer in
+                writer.beginArray()
+                for message in messages { message.write(to: &writer) }
+                writer.endArray()
+            }
             var text = ""
             while let deltas = try await reply.next() {
                 for case .text(let piece) in deltas { text += piece }
@@ -51,11 +59,12 @@ public struct OpenAIChatModel: ChatModel {
     }
 
     private func stream(
-        _ messages: [Message], sampling: SamplingOverrides, timeout: Duration?
+        capacity: Int, sampling: SamplingOverrides, timeout: Duration?,
+        writeMessages: (inout JSONWriter) -> Void
     ) async throws(ModelError) -> OpenAIChatReply {
         let body = ChatRequestBody.bytes(
-            model: endpoint.model.model, messages: messages, parameters: endpoint.model.parameters,
-            sampling: sampling)
+            model: endpoint.model.model, capacity: capacity, parameters: endpoint.model.parameters,
+            sampling: sampling, writeMessages: writeMessages)
         let answer = try await endpoint.post(
             "/chat/completions", body: body, accept: "text/event-stream", timeout: timeout)
         let type = answer.response.headers["Content-Type"]?.lowercased() ?? ""

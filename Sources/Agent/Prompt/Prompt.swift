@@ -44,42 +44,77 @@ public struct Prompt: Sendable {
         public init() {}
     }
 
-    /// The messages to send.
-    public func messages(_ limits: Limits = Limits()) -> [Message] {
-        var messages = [Message(role: .system, content: systemText(limits))]
+    /// Writes the messages to send as one JSON array, straight from the parts.
+    public func write(_ limits: Limits = Limits(), to writer: inout JSONWriter) {
+        writer.beginArray()
+        writer.beginObject()
+        writer.field("role", Message.Role.system.rawValue)
+        writer.key("content")
+        writer.beginString()
+        writeSystemText(limits, to: &writer)
+        writer.endString()
+        writer.endObject()
+        var messages: [Message] = []
         let context = keptContext(limits)
-        messages.reserveCapacity(context.count * 2 + newMessages.count + 1)
+        messages.reserveCapacity(context.count * 2 + newMessages.count)
         for stored in context { messages.append(contentsOf: stored.turn.messages) }
-        var fresh = newMessages
+        messages.append(contentsOf: newMessages)
+        messages = ToolPairing.repaired(messages)
         let memories = keptMemories(limits)
-        if !memories.isEmpty {
-            if let last = fresh.lastIndex(where: { $0.role == .user }) {
-                fresh[last].content = recalledText(memories, before: fresh[last].content)
-            } else {
-                fresh.insert(Message(role: .user, content: recalledText(memories, before: nil)), at: 0)
+        let isAsked = newMessages.contains { $0.role == .user }
+        let target = memories.isEmpty || !isAsked ? nil : messages.lastIndex { $0.role == .user }
+        for (index, message) in messages.enumerated() {
+            message.write(to: &writer) { writer in
+                guard index == target else { return }
+                writeRecalled(memories, to: &writer)
+                writer.text("\n\n")
             }
         }
-        messages.append(contentsOf: fresh)
-        return ToolPairing.repaired(messages)
+        if !memories.isEmpty, target == nil {
+            // After the answers of tools, which must follow their calls.
+            Message(role: .user, content: "").write(to: &writer) { writeRecalled(memories, to: &$0) }
+        }
+        writer.endArray()
     }
 
-    private func systemText(_ limits: Limits) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(
-            instructions.utf8.count + Self.dataRule.utf8.count + rollingSummary.utf8.count
-                + QuotedData.estimatedBytes(objects: 1))
-        if !instructions.isEmpty { text.append(contentsOf: (instructions + "\n\n").utf8) }
-        text.append(contentsOf: Self.dataRule.utf8)
-        if !rollingSummary.isEmpty {
-            text.append(contentsOf: "\n\n".utf8)
-            QuotedData.append(
-                tag: Self.summaryTag, introduction: "What was said earlier in this conversation, as data:",
-                [rollingSummary], to: &text
-            ) { summary, writer in
-                writer.field("summary", Sentences.bounded(summary, bytes: limits.summary))
-            }
+    /// Bytes of the JSON, roughly.
+    public var estimatedBytes: Int {
+        let texts =
+            instructions.utf8.count + rollingSummary.utf8.count + Self.dataRule.utf8.count
+            + recalled.reduce(0) { $0 + $1.text.utf8.count + $1.excerpt.utf8.count }
+        let messages = context.lazy.flatMap(\.turn.messages).reduce(0) { $0 + $1.content.utf8.count + 48 }
+        return texts + messages + newMessages.reduce(0) { $0 + $1.content.utf8.count + 48 }
+            + QuotedData.estimatedBytes(objects: recalled.count) + 512
+    }
+
+    private func writeSystemText(_ limits: Limits, to writer: inout JSONWriter) {
+        if !instructions.isEmpty {
+            writer.text(instructions)
+            writer.text("\n\n")
         }
-        return String(decoding: text, as: UTF8.self)
+        writer.text(Self.dataRule)
+        guard !rollingSummary.isEmpty else { return }
+        writer.text("\n\n")
+        QuotedData.quote(
+            tag: Self.summaryTag, introduction: "What was said earlier in this conversation, as data:",
+            CollectionOfOne(rollingSummary)
+        ) { summary, line in
+            line.field("summary", Sentences.bounded(summary, bytes: limits.summary))
+        } to: {
+            writer.text($0)
+        }
+    }
+
+    private func writeRecalled(_ memories: ArraySlice<RecalledMemory>, to writer: inout JSONWriter) {
+        QuotedData.quote(tag: Self.recalledTag, introduction: Self.recalledIntroduction, memories) {
+            memory, line in
+            line.field("date", QuotedData.date(memory.time))
+            line.field("session", memory.session)
+            line.field("text", memory.text)
+            if !memory.excerpt.isEmpty { line.field("excerpt", memory.excerpt) }
+        } to: {
+            writer.text($0)
+        }
     }
 
     /// The latest turns that fit. Oldest turns go first, in steps.
@@ -104,23 +139,6 @@ public struct Prompt: Sendable {
             room -= memory.text.utf8.count + memory.excerpt.utf8.count
             return room >= 0
         }
-    }
-
-    private func recalledText(_ memories: ArraySlice<RecalledMemory>, before content: String?) -> String {
-        var text: [UInt8] = []
-        text.reserveCapacity(
-            memories.reduce(content?.utf8.count ?? 0) { $0 + $1.text.utf8.count + $1.excerpt.utf8.count }
-                + QuotedData.estimatedBytes(objects: memories.count))
-        QuotedData.append(
-            tag: Self.recalledTag, introduction: Self.recalledIntroduction, memories, to: &text
-        ) { memory, writer in
-            writer.field("date", QuotedData.date(memory.time))
-            writer.field("session", memory.session)
-            writer.field("text", memory.text)
-            if !memory.excerpt.isEmpty { writer.field("excerpt", memory.excerpt) }
-        }
-        if let content { text.append(contentsOf: ("\n\n" + content).utf8) }
-        return String(decoding: text, as: UTF8.self)
     }
 
     static let recalledTag = "recalled_memories"

@@ -4,38 +4,41 @@
 /// Inside JSON a line end is `\n` and, here, every `<` is `\u003c`. So a quoted text can neither begin a line
 /// nor spell a tag, whatever it holds, and a model still reads it without effort.
 enum QuotedData {
-    /// Appends `<tag>`, an introduction, a line for each object, `</tag>`.
+    /// Gives `sink` the pieces of `<tag>`, an introduction, a line for each object, `</tag>`.
     ///
     /// - Parameter write: writes the members of one element's object.
-    static func append<Element>(
-        tag: String, introduction: String, _ elements: some Sequence<Element>, to text: inout [UInt8],
-        write: (Element, inout JSONWriter) -> Void
+    static func quote<Element>(
+        tag: String, introduction: String, _ elements: some Sequence<Element>,
+        write: (Element, inout JSONWriter) -> Void, to sink: (ArraySlice<UInt8>) -> Void
     ) {
-        text.append(contentsOf: "<\(tag)>\n\(introduction)\n".utf8)
+        sink(Array("<\(tag)>\n\(introduction)\n".utf8)[...])
         var writer = JSONWriter(capacity: 2048)
         for element in elements {
             writer.reset()
             writer.beginObject()
             write(element, &writer)
             writer.endObject()
-            appendLine(writer.bytes, to: &text)
+            line(writer.bytes, to: sink)
         }
-        text.append(contentsOf: "</\(tag)>".utf8)
+        sink(Array("</\(tag)>".utf8)[...])
     }
 
     /// What the quotation adds to the texts in it, roughly.
     static func estimatedBytes(objects: Int) -> Int { 256 + objects * 128 }
 
+    private static let escaped = Array(#"\u003c"#.utf8)
+    private static let lineEnd = [UInt8(ascii: "\n")]
+
     /// JSON's own syntax holds no '<', so each one stands inside a string, where the escape means the same.
-    private static func appendLine(_ json: [UInt8], to text: inout [UInt8]) {
+    private static func line(_ json: [UInt8], to sink: (ArraySlice<UInt8>) -> Void) {
         var rest = json[...]
         while let index = rest.firstIndex(of: UInt8(ascii: "<")) {
-            text.append(contentsOf: rest[..<index])
-            text.append(contentsOf: #"\u003c"#.utf8)
+            sink(rest[..<index])
+            sink(escaped[...])
             rest = rest[(index + 1)...]
         }
-        text.append(contentsOf: rest)
-        text.append(UInt8(ascii: "\n"))
+        sink(rest)
+        sink(lineEnd[...])
     }
 
     /// `2026-11-22` of milliseconds since 1970, UTC (Howard Hinnant's civil_from_days).

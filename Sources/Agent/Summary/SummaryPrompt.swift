@@ -6,24 +6,29 @@ enum SummaryPrompt {
     static func messages(for request: SummaryRequest) -> [Message] {
         var text: [UInt8] = []
         if !request.previousSummary.isEmpty {
-            QuotedData.append(
+            QuotedData.quote(
                 tag: "earlier_summary",
                 introduction: "What came before, for understanding only; do not repeat it:",
-                [request.previousSummary], to: &text
-            ) { summary, writer in writer.field("summary", summary) }
+                [request.previousSummary]
+            ) { summary, line in
+                line.field("summary", summary)
+            } to: {
+                text.append(contentsOf: $0)
+            }
             text.append(contentsOf: "\n\n".utf8)
         }
         let messages = request.turns.lazy.flatMap { stored in
             stored.turn.messages.lazy.filter { !$0.content.isEmpty }.map { (turn: stored, message: $0) }
         }
-        QuotedData.append(
-            tag: "conversation", introduction: "The conversation to remember, oldest first:", messages,
-            to: &text
-        ) { element, writer in
-            writer.field("turn", element.turn.sequence)
-            writer.field("date", QuotedData.date(element.turn.turn.finishedAt))
-            writer.field("role", element.message.role.rawValue)
-            writer.field("content", element.message.content)
+        QuotedData.quote(
+            tag: "conversation", introduction: "The conversation to remember, oldest first:", messages
+        ) { element, line in
+            line.field("turn", element.turn.sequence)
+            line.field("date", QuotedData.date(element.turn.turn.finishedAt))
+            line.field("role", element.message.role.rawValue)
+            line.field("content", element.message.content)
+        } to: {
+            text.append(contentsOf: $0)
         }
         return [
             Message(role: .system, content: instructions),

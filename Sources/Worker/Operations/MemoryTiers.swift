@@ -10,7 +10,7 @@ struct MemoryTiers: Sendable {
     let checkpoints: any CheckpointStore
     let index: any MemoryIndex
     /// What must run as long as the tiers are used; each returns when it is cancelled.
-    private var services: [@Sendable () async -> Void] = []
+    private let services: [@Sendable () async -> Void]
 
     /// Runs until cancelled.
     func run() async {
@@ -29,23 +29,25 @@ struct MemoryTiers: Sendable {
         embedding: EmbeddingSpace, secrets: SecretStore, group: any EventLoopGroup, logger: Logger,
         wrapCheckpoints: (any CheckpointStore) -> any CheckpointStore, now: @escaping @Sendable () -> Int64
     ) throws {
-        let embedded =
-            spec.redis == nil || spec.milvus == nil
-            ? try EmbeddedStore.open(directory: settings.dataDirectory, embedding: embedding, logger: logger)
-            : nil
+        var opened: EmbeddedStore?
+        func embedded() throws -> EmbeddedStore {
+            if let opened { return opened }
+            let store = try EmbeddedStore.open(
+                directory: settings.dataDirectory, embedding: embedding, logger: logger)
+            opened = store
+            return store
+        }
+        var services: [@Sendable () async -> Void] = []
         if let redis = spec.redis {
             let store = RedisCheckpoints(
                 try RedisConnection(redis, secrets: secrets, files: settings.dataDirectory).settings,
                 group: group, keyspace: RedisKeyspace(pool: spec.scope), policy: configuration.policy,
                 waitReplicas: redis.waitReplicas, commitDeadline: configuration.commitDeadline,
-                logger: logger,
-                now: now)
+                logger: logger, now: now)
             checkpoints = wrapCheckpoints(store)
             services.append { await store.run() }
-        } else if let embedded {
-            checkpoints = wrapCheckpoints(embedded.checkpoints)
         } else {
-            preconditionFailure("without Redis the embedded store is open")
+            checkpoints = wrapCheckpoints(try embedded().checkpoints)
         }
         if let milvus = spec.milvus {
             let index = try MilvusConnection(milvus, secrets: secrets).index(
@@ -53,11 +55,10 @@ struct MemoryTiers: Sendable {
             self.index = index
             let retention = milvus.retention.duration
             services.append { await index.run(retention: retention, now: now) }
-        } else if let embedded {
-            index = embedded.index
         } else {
-            preconditionFailure("without Milvus the embedded store is open")
+            index = try embedded().index
         }
+        self.services = services
     }
 }
 
