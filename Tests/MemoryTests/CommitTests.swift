@@ -176,7 +176,10 @@ import Testing
     @Test("An unconfirmed commit says so, and the same turn id settles it") func unconfirmed() async throws {
         let gate = Gate()
         let test = try TestMemory(
-            configuration: .patient.with { $0.commitDeadline = .milliseconds(50) },
+            configuration: .patient.with {
+                // Time enough for the store to have it: on a server that is a connection's.
+                $0.commitDeadline = TestStores.current.isEmbedded ? .milliseconds(50) : .seconds(3)
+            },
             checkpoints: { SlowCommits(base: $0, gate: gate) })
         let held = try await test.memory.open(scope)
         await #expect(throws: MemoryError.commitUnconfirmed) { try await held.commit(.said("one", id: "1")) }
