@@ -97,6 +97,8 @@ def main() -> int:
     options.add_argument("--milvus-lite")
     options.add_argument("command", nargs=argparse.REMAINDER)
     chosen = options.parse_args()
+    # The servers run in folders of their own.
+    milvus_lite = chosen.milvus_lite and str(Path(chosen.milvus_lite).resolve())
     command = chosen.command[1:] if chosen.command[:1] == ["--"] else chosen.command
     folder = Path(tempfile.mkdtemp(prefix="agentpool-stores-"))
     processes: list[subprocess.Popen[bytes]] = []
@@ -105,15 +107,15 @@ def main() -> int:
         port = free_port()
         processes.append(redis(folder / "standalone", port))
         environment["AGENTPOOL_STORE_REDIS"] = f"127.0.0.1:{port}"
-        if chosen.milvus_lite:
+        if milvus_lite:
             milvus = free_port()
             processes.append(
-                start([chosen.milvus_lite, "server", "--host", "127.0.0.1", "--port", str(milvus),
+                start([milvus_lite, "server", "--host", "127.0.0.1", "--port", str(milvus),
                        "--data-dir", str(folder / "milvus" / "data")], folder / "milvus"))
             environment["AGENTPOOL_STORE_MILVUS"] = f"127.0.0.1:{milvus}"
         environment["AGENTPOOL_STORE_CLUSTER"] = f"127.0.0.1:{cluster(folder / 'cluster', processes)}"
         wait_for(port, 20, "Redis")
-        if chosen.milvus_lite:
+        if milvus_lite:
             wait_for(milvus, 60, "milvus-lite")
         return subprocess.run(command, env=environment).returncode
     finally:
