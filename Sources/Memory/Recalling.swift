@@ -1,4 +1,5 @@
-/// Finds what a principal's memories say to a query: cache, index and fragments side by side, each within its time.
+/// Finds what a principal's memories say to a query: fragments and the query's vector side by side, then the index, each
+/// within its time.
 
 extension SessionMemory {
     /// Characters of a query that are embedded and searched for.
@@ -12,6 +13,7 @@ extension SessionMemory {
             contextStart: query.contextStart)
         guard query.text.contains(where: { !$0.isWhitespace }) else { return Recall() }
         let topK = query.topK ?? configuration.recall.topK
+        let terms = Tokenizer.queryTerms(query.text)
         let key = RecallCache.Key(query, limit: topK)
         let (known, before) = recallCache.withLock { cache in
             (cache.entry(key), cache.generation(of: query.scope.principal))
@@ -22,12 +24,12 @@ extension SessionMemory {
         async let early = known == nil ? embedding(query.text) : nil
         let fragments = await pending
         if let known, fragments?.archiveGeneration == known.generation {
-            return answer(query, topK: topK, known.found, fragments, cached: true)
+            return answer(query, terms, topK: topK, known.found, fragments, cached: true)
         }
         var vector = await early
         if known != nil { vector = await embedding(query.text) }
         let findings = await searchIndex(
-            query, topK: topK, vector: vector, generation: fragments?.archiveGeneration)
+            query, terms, topK: topK, vector: vector, generation: fragments?.archiveGeneration)
         if let fragments {
             recallCache.withLock { cache in
                 cache.keep(
@@ -35,7 +37,7 @@ extension SessionMemory {
                     after: fragments.archiveGeneration)
             }
         }
-        return answer(query, topK: topK, findings, fragments, cached: false)
+        return answer(query, terms, topK: topK, findings, fragments, cached: false)
     }
 
     /// Brings the principal's memories into L1 for the recalls to come. For after a turn: nothing waits for it, and nothing
@@ -52,7 +54,8 @@ extension SessionMemory {
     }
 
     private func answer(
-        _ query: RecallQuery, topK: Int, _ found: IndexFindings, _ fragments: Fragments?, cached: Bool
+        _ query: RecallQuery, _ terms: [String], topK: Int, _ found: IndexFindings, _ fragments: Fragments?,
+        cached: Bool
     ) -> Recall {
         let inPrompt = { (session: Digest128, turn: Int) in
             guard let start = query.contextStart else { return false }
@@ -66,8 +69,7 @@ extension SessionMemory {
         let ranked =
             turns.isEmpty
             ? []
-            : FragmentRanking.rank(
-                turns, terms: Tokenizer.queryTerms(query.text), statistics: found.statistics)
+            : FragmentRanking.rank(turns, terms: terms, statistics: found.statistics)
         let fusion = RecallFusion(
             minScore: configuration.recall.minScore, topK: topK, byVector: found.byVector)
         let memories = fusion.merge(hits, ranked)
@@ -120,12 +122,11 @@ extension SessionMemory {
 
     /// By vector and words; by words alone where there is no vector.
     private func searchIndex(
-        _ query: RecallQuery, topK: Int, vector: [Float]?, generation: Int64?
+        _ query: RecallQuery, _ terms: [String], topK: Int, vector: [Float]?, generation: Int64?
     ) async -> IndexFindings {
         var found = IndexFindings()
         if vector == nil { found.skipped.append(.embedding) }
         do {
-            let terms = Tokenizer.queryTerms(query.text)
             let asked = IndexQuery(
                 vector: vector, text: query.text, terms: terms, limit: max(12, 2 * topK),
                 generation: generation)

@@ -150,7 +150,7 @@ extension RedisScript {
               't', number(c.t), 'a', c.a, 'p', number(c.p), 'f', number(c.f), 'h', number(c.h), 'o', number(c.o),
               'e', number(now + ttl))
             redis.call('ZADD', open, number(now), own)
-            redis.call('HSETNX', principal, 'g', '0')
+            redis.call('HSETNX', principal, 'g', number(now))
             keep(number(ttl + grace))
             return {'applied', number(c.k), told(c, summary()), number(planFirst)}
             """)

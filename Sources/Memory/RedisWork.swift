@@ -6,27 +6,25 @@ import Redis
 import Synchronization
 
 extension RedisCheckpoints {
-    /// Before a commit that begins a session or writes a plan.
+    /// Before a commit that begins a session or writes a plan: somebody looks soon, and finds what the commit did, or nothing.
     func schedule(_ request: CommitRequest) async throws {
-        let (known, policy) = (request.known, request.policy)
-        let writesPlan = known.turnCount + 1 - known.plannedThrough >= policy.rounds
+        let known = request.known
+        let writesPlan = known.turnCount + 1 - known.plannedThrough >= request.policy.rounds
         guard writesPlan || known.turnCount == 0 else { return }
         let item = RedisWorkItem(request.scope)
-        let due =
-            writesPlan
-            ? request.now + headStart : request.now + policy.checkpointTTL - policy.sweepMargin
         _ = try await client.send(
             RedisCommand(
-                "ZADD", [work(item)] + (writesPlan ? [] : ["LT"]) + [RedisArgument(due), item.member],
-                key: work(item), isIdempotent: true))
+                "ZADD", [work(item), RedisArgument(request.now + headStart), item.member], key: work(item),
+                isIdempotent: true))
     }
 
-    /// Whether the session is to be looked at in the future: then it has keys.
+    /// Whether somebody has seen the session's keys and is to look again later: then they must be there. One that is looked at
+    /// soon may be that of a first commit which never arrived.
     func mustExist(_ scope: Scope) async throws -> Bool {
         let item = RedisWorkItem(scope)
         let score = try await client.send(
             RedisCommand("ZSCORE", [work(item), item.member], key: work(item), isIdempotent: true))
-        return score.string.flatMap(Double.init).map { $0 > Double(now()) } ?? false
+        return score.string.flatMap(Double.init).map { $0 > Double(now() + headStart) } ?? false
     }
 
     public func planDueFragments(now: Int64, limit: Int) async throws -> Int {

@@ -73,21 +73,12 @@ private struct RedisConnection {
                 field: "spec.memory.redis.addresses", problem: "one of them is no host and port",
                 mend: "write host:port")
         }
-        let secret = spec.secretRef?.name
-        if let secret, secrets.secret(secret) == nil {
-            throw WorkerStartError(
-                field: "spec.memory.redis.secretRef", problem: "there is no Secret `\(secret)`",
-                mend: "add it as a document of the same file, or mount it in the pod")
-        }
+        let login = try StoreLogin(spec.secretRef, in: secrets, field: "spec.memory.redis.secretRef")
         settings = RedisSettings(
             mode: spec.mode == .cluster ? .cluster : .standalone, addresses: addresses,
             tls: try Self.tls(spec.tls, secrets: secrets, files: files),
             credentials: {
-                guard let secret, let keys = secrets.secret(secret), let password = keys["password"] else {
-                    return nil
-                }
-                return RedisLogin(
-                    user: keys["username"].map(Self.line), password: Self.line(password))
+                login.value("password").map { RedisLogin(user: login.value("username"), password: $0) }
             })
     }
 
@@ -108,10 +99,28 @@ private struct RedisConnection {
         }
         return tls
     }
+}
 
-    /// A mounted file often ends in a line end that is no part of the secret.
-    private static func line(_ text: String) -> String {
-        text.hasSuffix("\n") ? String(text.dropLast()) : text
+/// A Secret with what a server asks for, read anew each time, for it may change.
+private struct StoreLogin: Sendable {
+    private let secret: String?
+    private let secrets: SecretStore
+
+    /// - Throws: where there is no such Secret.
+    init(_ reference: ObjectRef?, in secrets: SecretStore, field: String) throws(WorkerStartError) {
+        secret = reference?.name
+        self.secrets = secrets
+        if let secret, secrets.secret(secret) == nil {
+            throw WorkerStartError(
+                field: field, problem: "there is no Secret `\(secret)`",
+                mend: "add it as a document of the same file, or mount it in the pod")
+        }
+    }
+
+    /// Without the line end that a mounted file often has.
+    func value(_ key: String) -> String? {
+        guard let secret, let text = secrets.secret(secret)?[key] else { return nil }
+        return text.hasSuffix("\n") ? String(text.dropLast()) : text
     }
 }
 
@@ -125,21 +134,16 @@ private struct MilvusConnection {
                 field: "spec.memory.milvus.address", problem: "it names no host",
                 mend: "write http://host:port or https://host:port")
         }
-        let secret = spec.secretRef?.name
-        if let secret, secrets.secret(secret) == nil {
-            throw WorkerStartError(
-                field: "spec.memory.milvus.secretRef", problem: "there is no Secret `\(secret)`",
-                mend: "add it as a document of the same file, or mount it in the pod")
-        }
+        let login = try StoreLogin(spec.secretRef, in: secrets, field: "spec.memory.milvus.secretRef")
         settings = MilvusSettings(
             host: host, port: url.port ?? (url.scheme == "https" ? 443 : 19530),
             tls: url.scheme == "https" ? MilvusEncryption() : nil,
             credentials: {
-                guard let secret, let keys = secrets.secret(secret) else { return nil }
-                let line = { (text: String) in text.hasSuffix("\n") ? String(text.dropLast()) : text }
-                if let token = keys["token"] { return .token(line(token)) }
-                guard let user = keys["username"], let password = keys["password"] else { return nil }
-                return .password(user: line(user), password: line(password))
+                if let token = login.value("token") { return .token(token) }
+                guard let user = login.value("username"), let password = login.value("password") else {
+                    return nil
+                }
+                return .password(user: user, password: password)
             })
     }
 
