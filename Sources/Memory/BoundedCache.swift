@@ -51,4 +51,8 @@ struct BoundedCache<Key: Hashable, Value> {
         if let entry = young.removeValue(forKey: key) { youngCost -= entry.cost }
         old[key] = nil
     }
+
+    mutating func removeAll() {
+        (young, old, youngCost) = ([:], [:], 0)
+    }
 }

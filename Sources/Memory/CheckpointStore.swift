@@ -41,10 +41,31 @@ public protocol CheckpointStore: Sendable {
     /// Drops a work item whose rows are confirmed absent.
     func completeForget(_ work: ForgetWork) async throws
 
+    /// Whether other processes may change what this one holds in L1, and whether it would hear of that.
+    var otherWriters: OtherWriters { get }
+    /// Calls `handler` with each session that another process has changed; nil: any may have been changed. It must not
+    /// block.
+    func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void)
+
     /// Deletes sessions a day past their time with all turns archived, and tombstones past theirs; how many.
     func expire(now: Int64, limit: Int) async throws -> Int
     func status() async throws -> CheckpointStatus
     func close() async
+}
+
+public enum OtherWriters: Hashable, Sendable {
+    /// There are none.
+    case none
+    /// Who changes what this process has written last tells it so. What it has only read is not told.
+    case heard
+    /// L1 is not to be believed for now.
+    case unheard
+}
+
+/// A store that one process has for itself.
+extension CheckpointStore {
+    public var otherWriters: OtherWriters { .none }
+    public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {}
 }
 
 /// How a store keeps a session: decided by configuration, carried in the calls so that no store has settings of its own.

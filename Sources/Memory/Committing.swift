@@ -70,6 +70,7 @@ extension SessionMemory {
         return state.withLock { state in
             state.counters.commits += 1
             state.activity.note(scope.session, now: time)
+            if state.doubts[scope.session] == .onlyRead { state.doubts[scope.session] = nil }
             var applied = false
             let shared = state.pool.modify(scope.session) { content in
                 applied = content.apply(stored, checkpoint: checkpoint, contextLimit: limit)

@@ -65,7 +65,7 @@ extension EmbeddedCheckpoints {
             try PrincipalRecord.bumpArchiveGeneration(db, id: session.principal)
             return .archived(session.checkpoint)
         } afterwards: { [resident] _ in
-            resident.changed(claim.plan.scope)
+            resident.changed(claim.plan.scope.principal)
         }
     }
 
@@ -83,7 +83,7 @@ extension EmbeddedCheckpoints {
                 claim.plan.batchID, claim.token,
             ])
         } afterwards: { [resident] _ in
-            resident.changed(claim.plan.scope)
+            resident.changed(claim.plan.scope.principal)
         }
     }
 

@@ -23,7 +23,7 @@ public struct EmbeddedCheckpoints: CheckpointStore {
             if case .applied(let sequence, let checkpoint, _) = answer, sequence == checkpoint.turnCount {
                 resident.appended(request.scope, sequence: sequence)
             } else {
-                resident.changed(request.scope)
+                resident.changed(request.scope.principal)
             }
         }
     }

@@ -21,7 +21,7 @@ extension EmbeddedCheckpoints {
             try PrincipalRecord.bumpArchiveGeneration(db, id: session.principal)
             return try Self.work(db, scope: scope, session: session.id)
         } afterwards: { [resident] _ in
-            resident.changed(scope)
+            resident.changed(scope.principal)
         }
     }
 
@@ -55,7 +55,7 @@ extension EmbeddedCheckpoints {
             // What was recalled while the rows were going may be in a cache.
             try PrincipalRecord.bumpArchiveGeneration(db, id: session.principal)
         } afterwards: { [resident] _ in
-            resident.changed(work.scope)
+            resident.changed(work.scope.principal)
         }
     }
 

@@ -56,7 +56,7 @@ extension RedisScript {
             local b = mine()
             if not b or b.token ~= token then return 0 end
             redis.call('HSET', batches, first .. ':until', till)
-            for index = 9, #ARGV do redis.call('HSET', rows, ARGV[index], batchID) end
+            for index = 9, #ARGV - 1 do redis.call('HSET', rows, ARGV[index], batchID) end
             local left = redis.call('PTTL', session)
             if left > 0 then redis.call('PEXPIRE', rows, left) end
             return 1
@@ -87,7 +87,7 @@ extension RedisScript {
             for index = 1, #all, 2 do
               if all[index + 1] == batchID then redis.call('HDEL', rows, all[index]) end
             end
-            for index = 10, #ARGV do redis.call('HSET', rows, ARGV[index], batchID) end
+            for index = 10, #ARGV - 1 do redis.call('HSET', rows, ARGV[index], batchID) end
             local left = redis.call('PTTL', session)
             if left > 0 then redis.call('PEXPIRE', rows, left) end
             local isParked = false
@@ -96,6 +96,7 @@ extension RedisScript {
             end
             if c.k == c.h and not isParked then redis.call('ZREM', open, own) end
             bump(now)
+            take(c.w, own)
             return {'archived', told(c, summary)}
             """)
 
@@ -111,6 +112,7 @@ extension RedisScript {
             redis.call('HSET', batches, first .. ':attempts', attempts, first .. ':failure', reason)
             if next == '' then
               redis.call('HSET', batches, first .. ':parked', '1')
+              take(c.w, own)
             else
               redis.call('HSET', batches, first .. ':next', next)
             end

@@ -42,7 +42,7 @@ extension RedisCheckpoints {
                 RedisArgument(claim.plan.generation),
             ]
             + rows.map { RedisArgument($0) }
-        var reply = try RedisReply(try await write(.finish, claim.plan.scope, arguments), of: .finish)
+        var reply = try RedisReply(try await change(.finish, claim.plan.scope, arguments), of: .finish)
         switch try reply.text() {
         case "archived":
             await unpark(claim.plan)
@@ -68,7 +68,7 @@ extension RedisCheckpoints {
                 RedisArgument(claim.token), RedisArgument(failure.attempts),
                 RedisArgument(failure.nextAttempt.map(String.init) ?? ""), RedisArgument(failure.reason),
             ]
-        _ = try await write(.giveBack, claim.plan.scope, arguments)
+        _ = try await change(.giveBack, claim.plan.scope, arguments)
     }
 
     /// Only a note for people is left behind where it fails.
@@ -105,7 +105,7 @@ extension RedisCheckpoints {
             RedisArgument(scope.session.description), RedisArgument(scope.sessionID), RedisArgument(now),
             RedisArgument(policy.checkpointTTL), RedisArgument(Self.grace),
         ]
-        let answer = try await write(.forget, scope, arguments)
+        let answer = try await change(.forget, scope, arguments)
         guard let work = try Self.work(answer, of: .forget, scope) else {
             throw RedisReplyShape(script: RedisScript.forget.name)
         }
@@ -138,7 +138,7 @@ extension RedisCheckpoints {
             RedisArgument(work.scope.session.description), RedisArgument(work.generation),
             RedisArgument(work.generation),
         ]
-        if try await write(.completeForget, work.scope, arguments).int == 1 {
+        if try await change(.completeForget, work.scope, arguments).int == 1 {
             try await removeForget(RedisWorkItem(work.scope))
         }
     }

@@ -15,6 +15,7 @@ public struct RedisCheckpoints: CheckpointStore {
     /// Milliseconds.
     let headStart: Int64
     let losses = RedisLosses()
+    let elsewhere: RedisElsewhere
     let rotation: RedisRotation
     let counts: RedisCounts
     let durability = RedisDurability()
@@ -41,6 +42,7 @@ public struct RedisCheckpoints: CheckpointStore {
         self.headStart = headStart.milliseconds
         self.logger = logger
         self.now = now
+        elsewhere = RedisElsewhere(keyspace: keyspace)
         rotation = RedisRotation(parts: keyspace.parts)
         counts = RedisCounts(parts: keyspace.parts)
     }
@@ -63,13 +65,24 @@ public struct RedisCheckpoints: CheckpointStore {
     public func commit(_ request: CommitRequest) async throws -> CommitAnswer {
         try await schedule(request)
         let script = RedisScript.commit
-        var reply = try RedisReply(
-            try await write(script, request.scope, try Self.arguments(request)), of: script)
+        let mark = elsewhere.mark(of: request.scope.principal)
+        var reply: RedisReply
+        do {
+            reply = try RedisReply(
+                try await write(script, request.scope, try Self.arguments(request)), of: script)
+        } catch {
+            // It may have run.
+            elsewhere.lost(request.scope.principal)
+            throw error
+        }
         switch try reply.text() {
         case "applied":
             let sequence = try reply.number(Int.self)
             let checkpoint = try reply.checkpoint(knowing: request.known.rollingSummary)
             let first = try reply.number(Int.self)
+            elsewhere.committed(
+                request.scope, sequence: sequence == checkpoint.turnCount ? sequence : nil,
+                from: try reply.number(), to: try reply.number(), since: mark)
             let plan =
                 first == 0
                 ? nil
@@ -115,7 +128,10 @@ public struct RedisCheckpoints: CheckpointStore {
         return reply.isAtEnd ? nil : try reply.turn()
     }
 
+    /// From L1 where no other worker has changed them; else read, and held from the next own commit on.
     public func fragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments {
+        if let held = elsewhere.current(scope, limit: limit) { return held }
+        let mark = elsewhere.mark(of: scope.principal)
         let arguments = [
             RedisArgument(limit.sessions), RedisArgument(limit.turns),
             RedisArgument(scope.session.description),
@@ -123,6 +139,7 @@ public struct RedisCheckpoints: CheckpointStore {
         ]
         var reply = try RedisReply(try await read(.fragments, scope, arguments), of: .fragments)
         var fragments = Fragments(archiveGeneration: try reply.number(), turns: [], forgetting: [:])
+        let (version, holder) = (try reply.number(Int64.self), try reply.text())
         var forgetting = try reply.list()
         while !forgetting.isAtEnd {
             let field = try forgetting.text()
@@ -137,7 +154,14 @@ public struct RedisCheckpoints: CheckpointStore {
             let name = try entry.text()
             fragments.turns.append(FragmentTurn(session: session, sessionID: name, stored: try entry.turn()))
         }
+        elsewhere.read(fragments, scope, limit: limit, version: version, holder: holder, since: mark)
         return fragments
+    }
+
+    public var otherWriters: OtherWriters { elsewhere.isListening ? .heard : .unheard }
+
+    public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+        elsewhere.onChange(handler)
     }
 
     /// Expired keys go by themselves.
@@ -160,12 +184,23 @@ extension RedisCheckpoints {
     func write(_ script: RedisScript, _ scope: Scope, _ arguments: [RedisArgument]) async throws -> RedisValue
     {
         let (value, replicas) = try await client.commit(
-            script, keys: keyspace.keys(scope).all, arguments: arguments, waitReplicas: waitReplicas,
+            script, keys: keyspace.keys(scope).all, arguments: arguments + [elsewhere.worker],
+            waitReplicas: waitReplicas,
             deadline: commitDeadline)
         guard replicas >= waitReplicas else {
             throw ReplicasMissing(script: script.name, confirmed: replicas, wanted: waitReplicas)
         }
         return value
+    }
+
+    /// A write that changes what recall reads, other than a commit.
+    func change(_ script: RedisScript, _ scope: Scope, _ arguments: [RedisArgument]) async throws
+        -> RedisValue
+    {
+        // Before it too: where no answer comes, it may have run all the same.
+        elsewhere.lost(scope.principal)
+        defer { elsewhere.lost(scope.principal) }
+        return try await write(script, scope, arguments)
     }
 
     private static func arguments(_ request: CommitRequest) throws -> [RedisArgument] {

@@ -4,15 +4,16 @@ import Redis
 extension RedisScript {
     /// Names for KEYS, and the session's checkpoint. The fields' names are short because they are stored with every session:
     /// name, generation, created at, turn count, last turn's id, last turn at, agent, planned through, archived first, archived
-    /// through, rolling summary, checkpoint's end, oldest turn kept.
+    /// through, rolling summary, checkpoint's end, oldest turn kept, the worker that wrote last. A principal has its archive generation,
+    /// its version, and the worker that wrote last. A script that writes has that worker's name as its last argument.
     static let prelude = """
         local principal, open, forgetting = KEYS[1], KEYS[2], KEYS[3]
         local session, turns, names, batches, rows, gone = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
         local function checkpoint()
-          local f = redis.call('HMGET', session, 'g', 'c', 'k', 'l', 't', 'a', 'p', 'f', 'h', 'o')
+          local f = redis.call('HMGET', session, 'g', 'c', 'k', 'l', 't', 'a', 'p', 'f', 'h', 'o', 'w')
           return {g = tonumber(f[1] or 0), c = tonumber(f[2] or 0), k = tonumber(f[3] or 0), l = f[4] or '',
             t = tonumber(f[5] or 0), a = f[6] or '', p = tonumber(f[7] or 0), f = tonumber(f[8] or 1),
-            h = tonumber(f[9] or 0), o = tonumber(f[10] or 1), stored = f[1] and true}
+            h = tonumber(f[9] or 0), o = tonumber(f[10] or 1), w = f[11], stored = f[1] and true}
         end
         local function number(value) return string.format('%.0f', value) end
         local function told(c, summary)
@@ -26,6 +27,25 @@ extension RedisScript {
         local function bump(now)
           local before = tonumber(redis.call('HGET', principal, 'g') or 0)
           redis.call('HSET', principal, 'g', number(math.max(before + 1, now)))
+        end
+        -- The worker that writes is the principal's holder from here on, and the session's; those before it, who may have in memory
+        -- what changes now, are told. Answers the principal's versions before and after.
+        local function take(sessionHolder, own)
+          local worker = ARGV[#ARGV]
+          local f = redis.call('HMGET', principal, 'v', 'w')
+          local before, time = tonumber(f[1] or 0), redis.call('TIME')
+          local after = math.max(before + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+          redis.call('HSET', principal, 'v', number(after), 'w', worker)
+          local pool, who = string.match(principal, '^(.-){(%x+)}:principal$')
+          local told = {[worker] = true}
+          for _, holder in ipairs({f[2] or worker, sessionHolder or worker}) do
+            if not told[holder] then
+              told[holder] = true
+              -- Where publishing is not permitted nobody could subscribe either: then nobody relies on it.
+              redis.pcall('PUBLISH', pool .. 'held:' .. holder, who .. ':' .. own)
+            end
+          end
+          return number(before), number(after)
         end
         -- A batch is 'last, agent, generation, created at', a line each, under its first turn; what becomes of it stands beside.
         local function batch(first)
@@ -104,7 +124,8 @@ extension RedisScript {
               if digest ~= '' then redis.call('HSET', names, 'd' .. digest, place) end
               c.t = now
               if sequence == c.k then c.a = agent end
-              redis.call('HSET', session, 't', number(now), 'a', c.a, 'e', number(now + ttl))
+              redis.call('HSET', session, 't', number(now), 'a', c.a, 'e', number(now + ttl), 'w', ARGV[#ARGV])
+              local versionBefore, versionAfter = take(c.w, own)
               -- Whoever has claimed the batch read the turn as it was: the claim is void, the batch is claimed anew.
               for _, first in ipairs(firsts()) do
                 local b = batch(number(first))
@@ -114,7 +135,7 @@ extension RedisScript {
               end
               redis.call('ZADD', open, number(now), own)
               keep(number(ttl + grace))
-              return {'applied', place, told(c, summary()), '0'}
+              return {'applied', place, told(c, summary()), '0', versionBefore, versionAfter}
             end
             if c.l ~= knownLast then return {'stale', c.l} end
             if c.k == 0 then c.c = now end
@@ -148,11 +169,12 @@ extension RedisScript {
             end
             redis.call('HSET', session, 'n', name, 'g', number(c.g), 'c', number(c.c), 'k', number(c.k), 'l', c.l,
               't', number(c.t), 'a', c.a, 'p', number(c.p), 'f', number(c.f), 'h', number(c.h), 'o', number(c.o),
-              'e', number(now + ttl))
+              'e', number(now + ttl), 'w', ARGV[#ARGV])
+            local versionBefore, versionAfter = take(c.w, own)
             redis.call('ZADD', open, number(now), own)
             redis.call('HSETNX', principal, 'g', number(now))
             keep(number(ttl + grace))
-            return {'applied', number(c.k), told(c, summary()), number(planFirst)}
+            return {'applied', number(c.k), told(c, summary()), number(planFirst), versionBefore, versionAfter}
             """)
 
     /// Turns by their sequences.
@@ -183,13 +205,14 @@ extension RedisScript {
             return {place, redis.call('HGET', turns, place) or ''}
             """)
 
-    /// The principal's archive generation, what is being forgotten, and turns that no memory holds yet: of the sessions used
+    /// The principal's archive generation, version and holder, what is being forgotten, and turns that no memory holds yet: of the sessions used
     /// last first, of each its latest.
     static let fragments = RedisScript(
         name: "fragments",
         source: prelude + """
             local sessions, room, own, before = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
-            local answer = {redis.call('HGET', principal, 'g') or '0', redis.call('HGETALL', forgetting)}
+            local p = redis.call('HMGET', principal, 'g', 'v', 'w')
+            local answer = {p[1] or '0', p[2] or '0', p[3] or '', redis.call('HGETALL', forgetting)}
             local base = string.sub(principal, 1, -(#'principal' + 1))
             for _, member in ipairs(redis.call('ZREVRANGE', open, 0, sessions - 1)) do
               local f = redis.call('HMGET', base .. 'session:' .. member, 'n', 'k', 'h')

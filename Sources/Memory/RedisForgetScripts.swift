@@ -31,6 +31,7 @@ extension RedisScript {
             redis.call('HSET', forgetting, own, generation, own .. ':until', number(till))
             redis.call('ZREM', open, own)
             bump(now)
+            take(c.w, own)
             keep(number(ttl + grace))
             return work()
             """)
@@ -46,6 +47,7 @@ extension RedisScript {
             redis.call('DEL', gone)
             -- What was recalled while the rows were going may be in a cache.
             bump(tonumber(ARGV[3]))
+            take(nil, own)
             return 1
             """)
 }

@@ -32,6 +32,9 @@ public struct RedisKeyspace: Hashable, Sendable {
     /// Batches that can't be archived, with the reasons.
     func parked(_ part: Int) -> RedisArgument { RedisArgument("\(prefix)parked:{\(part)}") }
 
+    /// Where a worker is told that another has written to what it held.
+    func held(by worker: String) -> RedisArgument { RedisArgument("\(prefix)held:\(worker)") }
+
     /// Which part of the indexes a principal's sessions are in.
     func part(of principal: Digest128) -> Int {
         principal.bytes.reduce(0) { ($0 &* 31 &+ Int($1)) & 0xFFFF } % parts

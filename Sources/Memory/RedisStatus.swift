@@ -42,6 +42,9 @@ extension RedisCheckpoints {
         await withTaskGroup(of: Void.self) { tasks in
             tasks.addTask { await client.run() }
             tasks.addTask { await watchDurability() }
+            tasks.addTask { [elsewhere] in
+                await client.listen(to: elsewhere.channel) { elsewhere.receive($0) }
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 /// What recall last read of the principals' un-archived turns, held in L1 until one of their other sessions changes.
 import Synchronization
 
-/// For a store that this process alone writes.
+/// Whether others write too is the owner's to know.
 final class ResidentFragments: Sendable {
     /// Sessions of one principal that may have an answer here.
     private static let sessionLimit = 16
@@ -26,10 +26,16 @@ final class ResidentFragments: Sendable {
         }
     }
 
-    func keep(_ fragments: Fragments, _ scope: Scope, limit: FragmentLimit, since mark: UInt64) {
+    func mark(of principal: Digest128) -> UInt64 { cache.withLock { $0.mark(of: principal) } }
+
+    /// - Parameter continues: whether what is held of the principal was read when L2 was as it is now.
+    func keep(
+        _ fragments: Fragments, _ scope: Scope, limit: FragmentLimit, since mark: UInt64,
+        continues: Bool = true
+    ) {
         cache.withLock { cache in
             cache.keep(for: scope.principal, since: mark, beginning: [:]) { answers in
-                if answers.count >= Self.sessionLimit { answers = [:] }
+                if !continues || answers.count >= Self.sessionLimit { answers = [:] }
                 answers[scope.session] = Answer(limit: limit, fragments: fragments)
                 return Self.bytes(answers)
             }
@@ -49,8 +55,8 @@ final class ResidentFragments: Sendable {
     }
 
     /// Turns were archived, forgotten or replaced.
-    func changed(_ scope: Scope) {
-        cache.withLock { $0.changed(scope.principal) }
+    func changed(_ principal: Digest128) {
+        cache.withLock { $0.changed(principal) }
     }
 
     private static func bytes(_ answers: [Digest128: Answer]) -> Int {

@@ -11,8 +11,17 @@ public final class SessionMemory: Sendable {
         var pool: Pool
         var activity: ActivityWindow
         var counters = MemoryStatistics()
+        var doubts: [Digest128: Doubt] = [:]
         var lastTicket: UInt64 = 0
         var isClosed = false
+    }
+
+    /// Why a held session must not stay in L1 when its hold ends.
+    enum Doubt {
+        /// It was read and not committed since: nobody would tell us of a change.
+        case onlyRead
+        /// Another process has changed it.
+        case changed
     }
 
     let checkpoints: any CheckpointStore
@@ -43,6 +52,7 @@ public final class SessionMemory: Sendable {
             bytes: configuration.maxSessionBytes, idle: idle, waiters: configuration.maxWaitersPerSession)
         state = Mutex(State(pool: Pool(limits: limits), activity: ActivityWindow(length: idle)))
         recallCache = Mutex(RecallCache(limit: configuration.recall.cacheEntries))
+        checkpoints.onForeignChange { [weak self] session in self?.changedElsewhere(session) }
     }
 
     /// Turns of the context behind the last plan, at most: bounds the context where archiving lags.
@@ -53,7 +63,7 @@ public final class SessionMemory: Sendable {
     /// Holds the session for one turn, after the turns that came before. From L1 without a store, else from L2 by one
     /// read, else new. Writes nothing.
     public func open(_ scope: Scope) async throws(MemoryError) -> HeldSession {
-        if let view = try await hold(scope) {
+        if let view = try await hold(scope), checkpoints.otherWriters != .unheard {
             state.withLock { $0.counters.hits += 1 }
             return HeldSession(scope: scope, tier: .l1, view: view, memory: self)
         }
@@ -63,6 +73,7 @@ public final class SessionMemory: Sendable {
             state.withLock { state in
                 if tier == .l2 {
                     state.counters.loads += 1
+                    if checkpoints.otherWriters != .none { state.doubts[scope.session] = .onlyRead }
                     state.pool.put(scope.session, view, bytes: view.estimatedBytes)
                 } else {
                     state.counters.created += 1
@@ -176,10 +187,21 @@ extension SessionMemory {
         }
     }
 
+    /// What L1 has of a session, or of all, is not what L2 has any more.
+    private func changedElsewhere(_ session: Digest128?) {
+        state.withLock { state in
+            for session in session.map({ [$0] }) ?? state.pool.keys {
+                state.pool.discard(session)
+                if state.pool.isHeld(session) { state.doubts[session] = .changed }
+            }
+        }
+    }
+
     /// Ends a hold; the next turn in line gets the session.
     func end(_ scope: Scope) {
         let time = now()
         let next: (CheckedContinuation<Opened, Never>, SessionView?)? = state.withLock { state in
+            if state.doubts.removeValue(forKey: scope.session) != nil { state.pool.discard(scope.session) }
             let release = state.pool.release(scope.session, now: time)
             state.counters.evictions += state.pool.evict(now: time)
             if case .handOver(let waiter, let view) = release { return (waiter, view) }

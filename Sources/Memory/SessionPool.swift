@@ -133,6 +133,10 @@ struct SessionPool<Content, Waiter> {
         if !self[place].held { remove(place) }
     }
 
+    func isHeld(_ key: Digest128) -> Bool { places[key].map { self[$0].held } ?? false }
+
+    var keys: [Digest128] { Array(places.keys) }
+
     /// Sends away what is too old, and the least recently used while there is too much; never one in use.
     mutating func evict(now: Int64) -> Int {
         var evicted = 0

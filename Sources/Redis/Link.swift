@@ -1,8 +1,6 @@
 /// Owns one connection to one server: the shell around `ConnectionMachine`, which it drives on one event loop.
 import Logging
 import NIOCore
-import NIOPosix
-import NIOSSL
 import Synchronization
 
 final class Link: Sendable {
@@ -126,33 +124,12 @@ final class Link: Sendable {
         if attempt > 1 { settings.onReconnect() }
         let timeout = TimeAmount(settings.configuration.connectTimeout)
         let deadline = loop.scheduleTask(in: timeout) { self.giveUp(attempt) }
-        ClientBootstrap(group: loop)
-            .connectTimeout(timeout)
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelOption(.socketOption(.so_keepalive), value: 1)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    if let contexts = self.settings.contexts {
-                        try pipeline.addHandler(try self.tlsHandler(contexts))
-                    }
-                    let reader = try ReplyReader(maxReplyBytes: self.settings.configuration.maxReplyBytes)
-                    try pipeline.addHandler(
-                        LinkHandler(self, attempt: attempt, reader: reader, deadline: deadline))
-                }
-            }
-            .connect(host: address.host, port: address.port)
-            .whenFailure { error in
-                deadline.cancel()
-                self.ended(attempt, LinkHandler.fault(error, default: .unavailable))
-            }
-    }
-
-    private func tlsHandler(_ contexts: TLSContexts) throws(LinkFault) -> NIOSSLClientHandler {
-        do { return try contexts.handler(for: address.host) } catch {
-            settings.logger.error(
-                "TLS to Redis can't be set up", metadata: metadata.merging(["error": "\(error)"]) { $1 })
-            throw LinkFault(.tls)
+        settings.connect(to: address, on: loop) {
+            LinkHandler(self, attempt: attempt, reader: $0, deadline: deadline)
+        }
+        .whenFailure { error in
+            deadline.cancel()
+            self.ended(attempt, LinkHandler.fault(error, default: .unavailable))
         }
     }
 
@@ -168,26 +145,17 @@ final class Link: Sendable {
 
     /// The channel is open: introduces the client.
     func opened(_ attempt: Int, _ channel: any Channel) {
-        let credentials = settings.configuration.credentials()
-        var greeting = ByteBuffer()
-        var isEncoded = true
-        if let credentials {
-            let user = credentials.user.map { [RedisArgument($0)] } ?? []
-            isEncoded = CommandEncoding.append(
-                ["AUTH"] + user + [RedisArgument(credentials.password)], to: &greeting)
-        }
-        isEncoded =
-            CommandEncoding.append(
-                ["CLIENT", "SETNAME", RedisArgument(settings.configuration.clientName)], to: &greeting)
-            && isEncoded
+        let greeting = settings.greeting()
         let action: Machine.ConnectedAction = state.withLock { state in
-            guard attempt == state.attempt, isEncoded else { return .close }
+            guard attempt == state.attempt, let greeting else { return .close }
             state.channel = channel
-            state.isAuthenticating = credentials != nil
-            return state.machine.connected(steps: credentials == nil ? 1 : Machine.greetingSteps, now: .now())
+            state.isAuthenticating = greeting.authenticates
+            return state.machine.connected(
+                steps: greeting.authenticates ? Machine.greetingSteps : 1, now: .now())
         }
         switch action {
-        case .greet: channel.writeAndFlush(greeting, promise: nil)
+        case .greet:
+            if let greeting { channel.writeAndFlush(greeting.bytes, promise: nil) }
         case .ready: flush()
         case .close: channel.close(promise: nil)
         }

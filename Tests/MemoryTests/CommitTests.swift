@@ -8,6 +8,7 @@ import Testing
     @Test("A session is new, then in L1, and after its release in L2, with the same turns each time")
     func tiers() async throws {
         let test = try TestMemory()
+        try await test.settled()
         let first = try await test.memory.open(scope)
         #expect(first.tier == .new && first.view.turnCount == 0)
         _ = try await first.commit(.said("one", id: "1"))
@@ -255,6 +256,7 @@ import Testing
     )
     func idle() async throws {
         let test = try TestMemory(configuration: .patient.with { $0.idleTTL = .seconds(60) })
+        try await test.settled()
         try await test.turn(scope, "hello")
         #expect(test.memory.statistics().activeSessions == 1)
         test.clock.advance(.seconds(61))

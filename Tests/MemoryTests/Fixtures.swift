@@ -128,6 +128,11 @@ struct TestMemory {
         return outcome
     }
 
+    /// Returns when L1 may be believed: a store that others share must first hear of them.
+    func settled() async throws {
+        while memory.checkpoints.otherWriters == .unheard { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
     func maintainUntilDone(summarize: @escaping Summarizer = TestModel.summarize) async {
         while await memory.maintain(summarize: summarize) {}
     }

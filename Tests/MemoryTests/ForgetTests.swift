@@ -68,10 +68,8 @@ import Testing
         let test = try Self.quick()
         let elsewhere = test.beside()
         try await test.turn(scope, "secret 1")
-        let warm = try await elsewhere.open(scope)
-        warm.end()
-        _ = try await test.memory.forget(scope)
         let late = try await elsewhere.open(scope)
+        _ = try await test.memory.forget(scope)
         await #expect(throws: MemoryError.forgotten) { try await late.commit(.said("secret 2")) }
         late.end()
         let fresh = try await elsewhere.open(scope)

@@ -36,7 +36,8 @@ enum TestStores {
 
     /// A store of its own for each call.
     func checkpoints(
-        _ store: EmbeddedStore, configuration: MemoryConfiguration, clock: TestClock
+        _ store: EmbeddedStore, configuration: MemoryConfiguration, clock: TestClock,
+        pool: String = UUID().uuidString
     ) -> any CheckpointStore {
         switch self {
         case .embedded: return store.checkpoints
@@ -44,7 +45,7 @@ enum TestStores {
             return RunningRedis(
                 RedisCheckpoints(
                     settings, group: MultiThreadedEventLoopGroup.singleton,
-                    keyspace: RedisKeyspace(pool: UUID().uuidString, parts: 1), policy: configuration.policy,
+                    keyspace: RedisKeyspace(pool: pool, parts: 1), policy: configuration.policy,
                     waitReplicas: settings.mode == .cluster ? 1 : 0, headStart: .zero,
                     logger: .quiet, now: { clock.now }))
         }

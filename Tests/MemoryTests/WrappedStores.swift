@@ -8,6 +8,10 @@ protocol WrappingCheckpoints: CheckpointStore {
 }
 
 extension WrappingCheckpoints {
+    var otherWriters: OtherWriters { base.otherWriters }
+    func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+        base.onForeignChange(handler)
+    }
     func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView {
         try await base.load(scope, contextLimit: contextLimit)
     }

@@ -73,6 +73,12 @@ public final class EarlyAcknowledgingStore: CheckpointStore {
 
 /// What the base does, once it has what was acknowledged.
 extension EarlyAcknowledgingStore {
+    public var otherWriters: OtherWriters { base.otherWriters }
+
+    public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+        base.onForeignChange(handler)
+    }
+
     public func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView {
         try await settled().load(scope, contextLimit: contextLimit)
     }

@@ -1,0 +1,107 @@
+/// What this worker knows of other workers' writes: what they changed of its sessions and principals is told to it.
+import Redis
+import Synchronization
+
+final class RedisElsewhere: Sendable {
+    /// Principals of which it is known whether L1 has all of theirs; one that falls out is read again.
+    private static let principalLimit = 1 << 17
+
+    private struct State {
+        var holdings = Holdings(limit: RedisElsewhere.principalLimit)
+        var handler: @Sendable (Digest128?) -> Void = { _ in }
+    }
+
+    /// How this process names itself in L2; no process before it had the name.
+    let worker: RedisArgument
+    /// Where it is told.
+    let channel: RedisArgument
+    private let fragments = ResidentFragments(bytes: 32 << 20)
+    private let state = Mutex(State())
+
+    init(keyspace: RedisKeyspace) {
+        var generator = SystemRandomNumberGenerator()
+        let name = String(generator.next(), radix: 36)
+        worker = RedisArgument(name)
+        channel = keyspace.held(by: name)
+    }
+
+    var isListening: Bool { state.withLock(\.holdings.isListening) }
+
+    /// - Parameter handler: gets each session that another process has changed; nil: any may have been.
+    func onChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+        state.withLock { $0.handler = handler }
+    }
+
+    func receive(_ news: RedisNews) {
+        switch news {
+        case .listening:
+            tell(nil) { $0.began() }
+        case .deaf:
+            tell(nil) { $0.ended() }
+        case .message(let bytes):
+            // Anybody who may write to Redis may write to the channel: what is no item says nothing.
+            let text = String(validating: bytes, as: UTF8.self)
+            guard let item = text.flatMap(RedisWorkItem.init(member:)) else { return }
+            tell(item.session) { $0.lost(item.principal) }
+            fragments.changed(item.principal)
+        }
+    }
+
+    private func tell(_ session: Digest128?, _ change: (inout Holdings) -> Void) {
+        let handler = state.withLock { state in
+            change(&state.holdings)
+            return state.handler
+        }
+        handler(session)
+    }
+
+    struct Mark {
+        fileprivate var heard: Holdings.Mark
+        fileprivate var fragments: UInt64
+    }
+
+    /// To be taken before L2 is asked, and given with what it answered.
+    func mark(of principal: Digest128) -> Mark {
+        Mark(
+            heard: state.withLock { $0.holdings.mark(of: principal) },
+            fragments: fragments.mark(of: principal))
+    }
+
+    /// Fragments that are known to be those in L2.
+    func current(_ scope: Scope, limit: FragmentLimit) -> Fragments? {
+        guard state.withLock({ $0.holdings.isOurs(scope.principal) }) else { return nil }
+        return fragments.find(scope, limit: limit).0
+    }
+
+    /// - Parameter holder: whom L2 named.
+    func read(
+        _ found: Fragments, _ scope: Scope, limit: FragmentLimit, version: Int64, holder: String,
+        since mark: Mark
+    ) {
+        let isOurs = RedisArgument(holder) == worker
+        let continues = state.withLock {
+            $0.holdings.read(scope.principal, version: version, isOurs: isOurs, since: mark.heard)
+        }
+        fragments.keep(found, scope, limit: limit, since: mark.fragments, continues: continues)
+    }
+
+    /// A turn of ours is in L2.
+    ///
+    /// - Parameter sequence: its place where it was appended; nil: it took another's.
+    func committed(_ scope: Scope, sequence: Int?, from before: Int64, to after: Int64, since mark: Mark) {
+        let continues = state.withLock {
+            $0.holdings.wrote(scope.principal, from: before, to: after, since: mark.heard)
+        }
+        if continues, let sequence {
+            fragments.appended(scope, sequence: sequence)
+        } else {
+            fragments.changed(scope.principal)
+        }
+    }
+
+    /// Something of the principal may have changed in L2.
+    func lost(_ principal: Digest128) {
+        state.withLock { $0.holdings.lost(principal) }
+        fragments.changed(principal)
+    }
+}
