@@ -180,8 +180,12 @@ struct LiveWorkerTests {
     func admin() async throws {
         try await LiveWorker.run { worker async throws in
             _ = try await worker.chat("Hello, remember me.", session: "s")
-            for probe in ["/livez", "/readyz", "/startupz"] {
+            for probe in ["/livez", "/startupz"] {
                 #expect(try await worker.send("GET", probe, admin: true).status == 200)
+            }
+            // Ready once the stores have been asked, which nothing waits for.
+            while try await worker.send("GET", "/readyz", admin: true).status != 200 {
+                try await Task.sleep(for: .milliseconds(20))
             }
             let load = try await worker.send("GET", "/load", admin: true).body
             #expect(
