@@ -4,7 +4,7 @@ import GRDB
 enum EmbeddedSchema {
     private static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
-        migrator.registerMigration("2") { db in
+        migrator.registerMigration("3") { db in
             try db.execute(sql: checkpointTables)
             try db.execute(sql: indexTables)
         }
@@ -117,7 +117,8 @@ enum EmbeddedSchema {
         """
 
     /// Vectors lie apart from texts, so that a search reads nothing else, and in a table with row ids, whose pages hold a
-    /// vector whole. Terms are kept by principal: what others remember changes no ranking.
+    /// vector whole. Terms are kept by principal: what others remember changes no ranking. Where they stand in a row, and how long
+    /// its lines are, is written as `RowShape` and `TermPlace` say; the counts beside are what a search adds up.
     private static let indexTables = """
         CREATE TABLE collection (
             id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -136,12 +137,17 @@ enum EmbeddedSchema {
             last_turn INTEGER NOT NULL,
             time INTEGER NOT NULL,
             length INTEGER NOT NULL,
+            lines INTEGER NOT NULL,
+            passages INTEGER NOT NULL,
+            passage_terms INTEGER NOT NULL,
+            shape BLOB NOT NULL,
             summary TEXT NOT NULL,
             entities TEXT NOT NULL,
             text TEXT NOT NULL,
             terms TEXT NOT NULL
         );
-        CREATE INDEX memory_row_by_owner ON memory_row (principal, session, generation, length);
+        CREATE INDEX memory_row_by_owner ON memory_row (
+            principal, session, generation, length, lines, passages, passage_terms);
         CREATE TABLE memory_vector (
             number INTEGER PRIMARY KEY,
             principal INTEGER NOT NULL,
@@ -154,6 +160,8 @@ enum EmbeddedSchema {
             number INTEGER NOT NULL,
             count INTEGER NOT NULL,
             length INTEGER NOT NULL,
+            lines INTEGER NOT NULL,
+            places BLOB NOT NULL,
             PRIMARY KEY (principal, term, number)
         ) WITHOUT ROWID;
         """

@@ -3,6 +3,8 @@
 /// Keeps memory rows of one embedding model and finds them by vector and by words. Every call may be repeated and obeys
 /// cancellation promptly.
 public protocol MemoryIndex: Sendable {
+    /// Who finds rows by their words; nil: not known yet.
+    var textSearch: TextSearch? { get }
     /// The vector space that the index is bound to.
     var embedding: EmbeddingSpace { get }
     /// Writes rows under their ids; one that is there is replaced.
@@ -18,6 +20,13 @@ public protocol MemoryIndex: Sendable {
     /// Throws where the index can't answer.
     func check() async throws
     func close() async
+}
+
+public enum TextSearch: String, Hashable, Sendable, CaseIterable {
+    /// BM25, in the store.
+    case store
+    /// BM25, in this process, over what the store finds by vectors.
+    case rerank
 }
 
 /// A model's vector space: vectors of different ones never mix.
@@ -110,11 +119,14 @@ public struct IndexHit: Hashable, Sendable {
     public var similarity: Double?
     /// 0...1, how much of the query its words answer, where words found it.
     public var relevance: Double?
+    /// How well its best passages answer the query, where words found it: comparable within one answer.
+    public var passage: Double?
 
-    public init(row: MemoryRow, similarity: Double?, relevance: Double?) {
+    public init(row: MemoryRow, similarity: Double?, relevance: Double?, passage: Double? = nil) {
         self.row = row
         self.similarity = similarity
         self.relevance = relevance
+        self.passage = passage
     }
 }
 
@@ -130,13 +142,29 @@ public struct IndexAnswer: Sendable {
     }
 }
 
-/// In how many documents of a collection a query's terms occur.
+/// How common a query's terms are in a collection: in how many of its documents, and of the lines that were said in them.
 public struct TermStatistics: Hashable, Sendable {
     public var documents: Int
     public var frequencies: [String: Int]
+    public var lines = 0
+    public var lineFrequencies: [String: Int] = [:]
+    public var passages = 0
+    /// Terms in all passages.
+    public var passageTerms = 0
 
     public init(documents: Int = 0, frequencies: [String: Int] = [:]) {
         self.documents = documents
         self.frequencies = frequencies
+    }
+
+    static func + (left: TermStatistics, right: TermStatistics) -> TermStatistics {
+        var sum = left
+        sum.documents += right.documents
+        sum.frequencies.merge(right.frequencies, uniquingKeysWith: +)
+        sum.lines += right.lines
+        sum.lineFrequencies.merge(right.lineFrequencies, uniquingKeysWith: +)
+        sum.passages += right.passages
+        sum.passageTerms += right.passageTerms
+        return sum
     }
 }

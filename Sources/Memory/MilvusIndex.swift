@@ -60,8 +60,7 @@ public final class MilvusIndex: MemoryIndex {
         }
     }
 
-    /// Whether the server ranks texts by itself; nil until the collection is open.
-    public var searchesText: Bool? { opening.current?.searchesText }
+    public var textSearch: TextSearch? { opening.current.map { $0.searchesText ? .store : .rerank } }
 
     public func upsert(_ entries: [IndexEntry]) async throws {
         try await opening.collection().upsert(entries.map(MilvusRow.init))
@@ -91,8 +90,8 @@ public final class MilvusIndex: MemoryIndex {
             for row in page.rows { rows[row.id] = row }
         }
         return LexicalRerank.rank(
-            rows.values.map { MemoryRow($0, scope) }, similarities: similarities, terms: query.terms,
-            limit: query.limit)
+            rows.values.sorted { $0.id < $1.id }.map { MemoryRow($0, scope) }, similarities: similarities,
+            terms: query.terms, limit: query.limit)
     }
 
     private static func searchWords(
@@ -155,30 +154,16 @@ enum LexicalRerank {
     static func rank(
         _ rows: [MemoryRow], similarities: [String: Double], terms: [String], limit: Int
     ) -> IndexAnswer {
-        let texts = rows.map { Tokenizer.terms($0.searchedText) }
-        let counts = texts.map(Tokenizer.counts)
-        var statistics = TermStatistics(documents: rows.count)
-        for term in terms { statistics.frequencies[term] = counts.count { $0[term] != nil } }
-        let ranking = BM25(terms: terms, statistics: statistics)
-        let average = Double(texts.reduce(0) { $0 + $1.count }) / Double(max(texts.count, 1))
-        var (similar, relevant) = (BestFew<Int>(limit), BestFew<Int>(limit))
-        for index in rows.indices {
-            if let similarity = similarities[rows[index].id], similarity > 0 {
-                similar.offer(index, similarity)
-            }
-            let relevance = ranking.relevance(
-                counts: counts[index], length: texts[index].count, averageLength: average)
-            if relevance > 0 { relevant.offer(index, relevance) }
+        let wanted = Set(terms)
+        var index = LexicalIndex()
+        var similar = BestFew<Int>(limit)
+        for (place, row) in rows.enumerated() {
+            _ = index.append(RowTerms(row, wanted: wanted))
+            if let similarity = similarities[row.id], similarity > 0 { similar.offer(place, similarity) }
         }
-        var hits: [Int: IndexHit] = [:]
-        for (index, similarity) in similar.entries {
-            hits[index] = IndexHit(row: rows[index], similarity: similarity, relevance: nil)
+        return index.answer(rows, to: terms, limit: limit, nearest: similar.entries.map(\.item)) { place in
+            similarities[rows[place].id].flatMap { $0 > 0 ? $0 : nil }
         }
-        for (index, relevance) in relevant.entries {
-            hits[index, default: IndexHit(row: rows[index], similarity: nil, relevance: nil)].relevance =
-                relevance
-        }
-        return IndexAnswer(hits: Array(hits.values), statistics: statistics)
     }
 }
 
@@ -206,9 +191,6 @@ extension MemoryRow {
             lastTurn: Int(row.lastTurn), time: row.time, summary: row.summary,
             entities: TurnCoding.decodeTexts(row.entities), text: row.text)
     }
-
-    /// What words are searched in.
-    var searchedText: String { [text, summary, entities.joined(separator: "\n")].joined(separator: "\n") }
 }
 
 extension ResidentMemories {
@@ -216,11 +198,7 @@ extension ResidentMemories {
         self.init(dimension: dimension)
         for row in rows {
             let memory = MemoryRow(row, scope)
-            let terms = Tokenizer.terms(memory.searchedText)
-            guard
-                let place = row.vector.withUnsafeBytes({ append(memory, vector: $0, length: terms.count) })
-            else { continue }
-            for (term, count) in Tokenizer.counts(terms) { note(term, count: count, at: place) }
+            _ = row.vector.withUnsafeBytes { append(memory, vector: $0, terms: RowTerms(memory)) }
         }
     }
 }

@@ -163,7 +163,11 @@ private struct TermStarts {
         _ term: [UInt8], _ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int
     ) -> Bool {
         guard start + term.count <= end else { return false }
-        for offset in term.indices where lowered(bytes[start + offset]) != term[offset] { return false }
+        for offset in term.indices where lowered(bytes[start + offset]) != term[offset] {
+            // A stem's last i stands for a y too: "memori" is found in "memory".
+            let isLast = offset == term.count - 1 && offset > 2
+            return isLast && term[offset] == 0x69 && lowered(bytes[start + offset]) == 0x79
+        }
         return true
     }
 

@@ -1,10 +1,11 @@
-/// Merges what vectors, words and fragments found into one ranking: each ranking's scores as parts of its best one, summed.
+/// Merges what words, passages and vectors found into one ranking: each ranking's scores as parts of its best one, summed.
 
 struct RecallFusion {
-    /// What the vectors say beside the words. On long conversations words find more than summaries' vectors do, and
-    /// ranks (reciprocal rank fusion) let a weak vector outvote a strong match.
+    /// What the vectors say beside the words and beside the passages. On long conversations words find more than summaries'
+    /// vectors do, and ranks (reciprocal rank fusion) let a weak vector outvote a strong match.
     private static let vectorWeight = 0.5
-    /// A text found by words alone, with less than this part of the best one's relevance, is noise.
+    /// A text found by words alone, which fits less than this part of the best one by all its words, and with its passages no
+    /// better, is noise.
     private static let noise = 0.2
 
     var minScore: Double
@@ -31,30 +32,43 @@ struct RecallFusion {
     private func order(
         _ hits: [IndexHit], _ fragments: [FragmentRanking.Ranked]
     ) -> [(place: Int, score: Double)] {
-        let mostRelevant = max(hits.lazy.compactMap(\.relevance).max() ?? 0, fragments.first?.relevance ?? 0)
+        let mostRelevant = max(
+            hits.lazy.compactMap(\.relevance).max() ?? 0, fragments.lazy.map(\.relevance).max() ?? 0)
+        let bestPassage = max(
+            hits.lazy.compactMap(\.passage).max() ?? 0, fragments.lazy.map(\.passage).max() ?? 0)
         let mostSimilar = hits.lazy.compactMap(\.similarity).max() ?? 0
-        let floor = mostRelevant * Self.noise
-        let words = { (relevance: Double) in relevance > floor ? relevance / mostRelevant : 0 }
+        let part = { (value: Double, best: Double) in best > 0 ? value / best : 0 }
+        let words = { (relevance: Double, passage: Double) -> (score: Double, isNoise: Bool) in
+            let byRow = part(relevance, mostRelevant)
+            // A query of common words alone finds no passage.
+            let score = bestPassage > 0 ? (byRow + part(passage, bestPassage)) / 2 : byRow
+            return (score, max(byRow, score) <= Self.noise)
+        }
         var ranked: [(place: Int, score: Double)] = []
         ranked.reserveCapacity(hits.count + fragments.count)
         for (place, hit) in hits.enumerated() {
-            let byWords = words(hit.relevance ?? 0)
-            let similarity = hit.similarity ?? 0
-            let isNear = similarity > 0 && (similarity >= minScore || byWords > 0)
-            let bySimilarity = isNear ? similarity / mostSimilar : 0
+            let byWords = words(hit.relevance ?? 0, hit.passage ?? 0)
+            let similarity = max(hit.similarity ?? 0, 0)
+            let isNear = byVector && similarity > 0 && similarity >= minScore
+            guard isNear || !byWords.isNoise else { continue }
+            let bySimilarity = part(similarity, mostSimilar)
             let score =
                 byVector
-                ? (byWords + Self.vectorWeight * bySimilarity) / (1 + Self.vectorWeight) : byWords
-            if score > 0 { ranked.append((place, score)) }
+                ? (2 * byWords.score + Self.vectorWeight * bySimilarity) / (2 + Self.vectorWeight)
+                : byWords.score
+            ranked.append((place, score))
         }
         for (index, fragment) in fragments.enumerated() {
-            let score = words(fragment.relevance)
-            if score > 0 { ranked.append((hits.count + index, score)) }
+            let byWords = words(fragment.relevance, fragment.passage)
+            if !byWords.isNoise { ranked.append((hits.count + index, byWords.score)) }
         }
         ranked.sort { left, right in
-            left.score != right.score
-                ? left.score > right.score
-                : time(left.place, hits, fragments) > time(right.place, hits, fragments)
+            guard left.score == right.score else { return left.score > right.score }
+            let times = (time(left.place, hits, fragments), time(right.place, hits, fragments))
+            guard times.0 == times.1 else { return times.0 > times.1 }
+            // The order in which an index gives its rows decides nothing.
+            guard left.place < hits.count, right.place < hits.count else { return left.place < right.place }
+            return hits[left.place].row.id < hits[right.place].row.id
         }
         ranked.removeLast(max(0, ranked.count - topK))
         return ranked

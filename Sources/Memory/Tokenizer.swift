@@ -7,52 +7,29 @@ enum Tokenizer {
     /// The terms in their order, repeated as they occur.
     static func terms(_ text: String) -> [String] {
         var terms: [String] = []
-        var word: [UInt8] = []
-        var isPlain = true
-        var previousIdeograph: Unicode.Scalar?
-        func endWord() {
-            guard !word.isEmpty else { return }
-            terms.append(isPlain ? EnglishStem.stem(word) : String(decoding: word, as: UTF8.self))
-            word.removeAll(keepingCapacity: true)
-            isPlain = true
-        }
-        for scalar in text.unicodeScalars {
-            let value = scalar.value
-            if value < 0x80 {
-                previousIdeograph = nil
-                let byte = UInt8(truncatingIfNeeded: value)
-                switch byte {
-                case 0x41...0x5A: append(byte | 0x20, to: &word)
-                case 0x61...0x7A, 0x30...0x39: append(byte, to: &word)
-                case 0x27 where !word.isEmpty: append(byte, to: &word)
-                default: endWord()
-                }
-            } else if isIdeographic(value) {
-                endWord()
-                terms.append(String(scalar))
-                if let previousIdeograph {
-                    terms.append(String(previousIdeograph) + String(scalar))
-                }
-                previousIdeograph = scalar
-            } else if value == 0x2019, !word.isEmpty {
-                append(0x27, to: &word)
-            } else if isWordPart(scalar) {
-                previousIdeograph = nil
-                isPlain = false
-                let lower = scalar.properties.lowercaseMapping.utf8
-                if word.count + lower.count <= maximumTermBytes { word += lower }
-            } else {
-                previousIdeograph = nil
-                endWord()
-            }
-        }
-        endWord()
+        forEachTerm(in: text[...]) { terms.append($0) }
         return terms
     }
 
-    /// How often each term occurs.
-    static func counts(_ terms: [String]) -> [String: Int] {
-        terms.reduce(into: [:]) { $0[$1, default: 0] += 1 }
+    static func forEachTerm(in text: Substring, _ body: (String) -> Void) {
+        var text = text
+        text.withUTF8 { bytes in
+            var reader = TermReader()
+            var index = 0
+            while index < bytes.count {
+                let start = index
+                while index < bytes.count, bytes[index].isPlainLetter { index += 1 }
+                if index > start {
+                    reader.read(UnsafeBufferPointer(rebasing: bytes[start..<index]))
+                } else if bytes[index] < 0x80 {
+                    reader.readMark(bytes[index], body)
+                    index += 1
+                } else {
+                    reader.read(decode(bytes, &index), body)
+                }
+            }
+            reader.endWord(body)
+        }
     }
 
     /// A query's terms, each once, without the words that every text has, unless there are no others.
@@ -63,8 +40,69 @@ enum Tokenizer {
         return Array((telling.isEmpty ? all : telling).prefix(64))
     }
 
-    private static func append(_ byte: UInt8, to word: inout [UInt8]) {
-        if word.count < maximumTermBytes { word.append(byte) }
+    /// The character beyond ASCII that begins at `index`, which moves behind it. A string's bytes are valid.
+    private static func decode(_ bytes: UnsafeBufferPointer<UInt8>, _ index: inout Int) -> Unicode.Scalar {
+        let first = UInt32(bytes[index])
+        let (length, lead): (Int, UInt32) =
+            first < 0xE0 ? (2, first & 0x1F) : first < 0xF0 ? (3, first & 0x0F) : (4, first & 0x07)
+        let end = min(index + length, bytes.count)
+        let value = bytes[index + 1..<end].reduce(lead) { $0 << 6 | UInt32($1 & 0x3F) }
+        index = end
+        return Unicode.Scalar(value) ?? "\u{FFFD}"
+    }
+}
+
+/// Reads a text character by character and gives its terms.
+private struct TermReader {
+    private var word: [UInt8] = []
+    /// ASCII alone: a word that English endings are taken off.
+    private var isPlain = true
+    private var previousIdeograph: Unicode.Scalar?
+
+    /// Letters and digits of ASCII.
+    mutating func read(_ letters: UnsafeBufferPointer<UInt8>) {
+        previousIdeograph = nil
+        let start = word.count
+        word.append(contentsOf: letters.prefix(Tokenizer.maximumTermBytes - start))
+        for index in start..<word.count where word[index] < 0x61 && word[index] > 0x40 { word[index] |= 0x20 }
+    }
+
+    /// Another byte of ASCII.
+    mutating func readMark(_ byte: UInt8, _ body: (String) -> Void) {
+        previousIdeograph = nil
+        if byte == 0x27, !word.isEmpty { append(byte) } else { endWord(body) }
+    }
+
+    /// A character beyond ASCII.
+    mutating func read(_ scalar: Unicode.Scalar, _ body: (String) -> Void) {
+        if Self.isIdeographic(scalar.value) {
+            endWord(body)
+            body(String(scalar))
+            if let previousIdeograph { body(String(previousIdeograph) + String(scalar)) }
+            previousIdeograph = scalar
+        } else if scalar.value == 0x2019, !word.isEmpty {
+            append(0x27)
+        } else if Self.isWordPart(scalar) {
+            previousIdeograph = nil
+            isPlain = false
+            let lower = scalar.properties.lowercaseMapping.utf8
+            if word.count + lower.count <= Tokenizer.maximumTermBytes { word += lower }
+        } else {
+            previousIdeograph = nil
+            endWord(body)
+        }
+    }
+
+    mutating func endWord(_ body: (String) -> Void) {
+        guard !word.isEmpty else { return }
+        if isPlain { EnglishStem.stem(&word) }
+        body(String(decoding: word, as: UTF8.self))
+        word.removeAll(keepingCapacity: true)
+        isPlain = true
+    }
+
+    private mutating func append(_ byte: UInt8) {
+        if word.count < Tokenizer.maximumTermBytes { word.append(byte) }
     }
 
     private static func isWordPart(_ scalar: Unicode.Scalar) -> Bool {
@@ -87,74 +125,12 @@ enum Tokenizer {
     }
 }
 
-/// A light stemmer: plural, -ing, -ed and a final e, so that "painted" finds "painting". It need not give words, only
-/// the same letters for words that belong together.
-enum EnglishStem {
-    static let common: Set<String> = Set(
-        """
-        a an the and or but if of in on at to for from by with about as is are was were be been am do does did done \
-        have has had having can could will would shall should may might must i me my mine we us our you your yours he \
-        him his she her it its they them their this that these those there here what which who whom whose when where \
-        why how not no yes so than then too very just also please tell know say said let get got s t d m re ve ll
-        """.split(separator: " ").map { stem(Array($0.utf8)) })
-
-    /// `word` in lower-case ASCII letters, digits and apostrophes.
-    static func stem(_ word: [UInt8]) -> String {
-        var stem = word[...]
-        if let apostrophe = stem.lastIndex(of: 0x27), stem.count - apostrophe <= 2 {
-            stem = stem[..<apostrophe]
-        }
-        if stem.contains(0x27) { stem = stem.filter { $0 != 0x27 }[...] }
-        if stem.last?.isLetter == true {
-            takeOffPlural(&stem)
-            takeOffVerbEnding(&stem)
-            if stem.count >= 4, stem.last == UInt8(ascii: "e") { stem.removeLast() }
-        }
-        return String(decoding: stem, as: UTF8.self)
-    }
-
-    private static func takeOffPlural(_ stem: inout ArraySlice<UInt8>) {
-        guard stem.count > 3, stem.last == UInt8(ascii: "s") else { return }
-        if stem.ends("ies"), stem.count > 4 {
-            stem.removeLast(3)
-            stem.append(UInt8(ascii: "y"))
-        } else if stem.ends("sses") || stem.ends("xes") || stem.ends("ches") || stem.ends("shes") {
-            stem.removeLast(2)
-        } else if !stem.ends("ss") && !stem.ends("us") && !stem.ends("is") {
-            stem.removeLast()
-        }
-    }
-
-    private static func takeOffVerbEnding(_ stem: inout ArraySlice<UInt8>) {
-        let ending = stem.ends("ing") ? 3 : stem.ends("ed") && !stem.ends("eed") ? 2 : 0
-        let rest = stem.dropLast(ending)
-        guard ending > 0, rest.count >= 3, rest.contains(where: \.isVowel) else { return }
-        stem = rest
-        if let last = stem.last, stem.dropLast().last == last, !last.isVowel,
-            !last.isKeptDouble
-        {
-            stem.removeLast()
-        }
-    }
-}
-
 extension UInt8 {
-    fileprivate var isLetter: Bool { (0x61...0x7A).contains(self) }
-    /// a, e, i, o, u and y.
-    fileprivate var isVowel: Bool {
+    /// A letter or digit of ASCII.
+    fileprivate var isPlainLetter: Bool {
         switch self {
-        case 0x61, 0x65, 0x69, 0x6F, 0x75, 0x79: true
+        case 0x61...0x7A, 0x30...0x39, 0x41...0x5A: true
         default: false
-        }
-    }
-    /// l, s and z: doubled at the end of a word itself.
-    fileprivate var isKeptDouble: Bool { self == 0x6C || self == 0x73 || self == 0x7A }
-}
-
-extension ArraySlice<UInt8> {
-    fileprivate func ends(_ suffix: StaticString) -> Bool {
-        suffix.withUTF8Buffer { suffix in
-            count >= suffix.count && self.suffix(suffix.count).elementsEqual(suffix)
         }
     }
 }

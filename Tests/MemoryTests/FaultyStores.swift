@@ -97,6 +97,7 @@ struct MortalIndex: MemoryIndex {
     let mortality: Mortality
 
     var embedding: EmbeddingSpace { base.embedding }
+    var textSearch: TextSearch? { base.textSearch }
     func upsert(_ entries: [IndexEntry]) async throws {
         try await mortality.around { try await base.upsert(entries) }
     }
@@ -126,6 +127,7 @@ struct HookedIndex: MemoryIndex {
     let hook: @Sendable (Call) async throws -> Void
 
     var embedding: EmbeddingSpace { base.embedding }
+    var textSearch: TextSearch? { base.textSearch }
     func upsert(_ entries: [IndexEntry]) async throws {
         try await hook(.upsert)
         try await base.upsert(entries)

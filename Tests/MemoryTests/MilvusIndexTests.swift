@@ -18,7 +18,7 @@ private let server = ProcessInfo.processInfo.environment["AGENTPOOL_STORE_MILVUS
             logger: .quiet)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await index.run(retention: .seconds(86400 * 36500), now: { 0 }) }
-            while index.searchesText == nil { try await Task.sleep(for: .milliseconds(50)) }
+            while index.textSearch == nil { try await Task.sleep(for: .milliseconds(50)) }
             try await body(index)
             group.cancelAll()
         }

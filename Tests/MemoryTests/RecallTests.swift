@@ -76,6 +76,21 @@ import Testing
         #expect(found.memories.count == 6)
     }
 
+    @Test(
+        "What was said on a day is recalled by the day, before and after it is archived", arguments: [1, 10])
+    func day(rounds: Int) async throws {
+        let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = rounds })
+        // The clock begins on 15 January 2027.
+        for day in 15...18 {
+            try await test.turn(.of("ann", "\(day)"), "I met somebody at the station")
+            test.clock.advance(.seconds(86_400))
+        }
+        let asked = "whom did I meet on the 16 January 2027?"
+        let found = await Self.recall(test, .of("ann", "now"), asked).memories
+        #expect(found.first?.session == "16" && found.first?.kind == (rounds == 1 ? .summary : .fragment))
+        #expect(found.count == 4)
+    }
+
     @Test("A late embedding is skipped and counted; the words find the memory all the same")
     func lateEmbedding() async throws {
         let embedder = Embedder(model: "test", dimension: TestModel.dimension) { texts in

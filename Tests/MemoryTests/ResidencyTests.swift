@@ -10,16 +10,19 @@ import Testing
     ]
 
     private static func text(_ random: inout SeededGenerator) -> String {
-        (0..<Int.random(in: 1...8, using: &random)).map { _ in words.randomElement(using: &random) ?? "" }
-            .joined(separator: " ")
+        (0..<Int.random(in: 1...8, using: &random)).map { _ in
+            (words.randomElement(using: &random) ?? "") + (Bool.random(using: &random) ? " " : "\n")
+        }
+        .joined()
     }
 
     private static func entry(_ id: String, _ scope: Scope, _ random: inout SeededGenerator) -> IndexEntry {
         let text = text(&random)
         return IndexEntry(
             row: MemoryRow(
-                id: id, scope: scope, generation: 0, agent: "a", firstTurn: 1, lastTurn: 2, time: 3,
-                summary: text, entities: ["one", "two"], text: text + " said"),
+                id: id, scope: scope, generation: 0, agent: "a", firstTurn: 1, lastTurn: 2,
+                time: Int64.random(in: 0...2, using: &random) * 86_400_000, summary: text,
+                entities: ["one", "two"], text: text + " said"),
             vector: TestModel.vector(text))
     }
 
@@ -63,6 +66,7 @@ import Testing
                 for (id, hit) in left {
                     #expect(abs((hit.similarity ?? -1) - (right[id]?.similarity ?? -1)) < 1e-6)
                     #expect(abs((hit.relevance ?? -1) - (right[id]?.relevance ?? -1)) < 1e-9)
+                    #expect(abs((hit.passage ?? -1) - (right[id]?.passage ?? -1)) < 1e-9)
                 }
             }
         }

@@ -10,7 +10,10 @@ import Testing
             ("Painting", "painted"), ("DOGS", "dog's"), ("houses", "house"), ("running", "run"),
             ("cities", "city"),
             ("Boxes", "box"), ("naming", "name"), ("don't", "Don’t"), ("Straße", "STRAßE"),
-            ("Ärger", "ärger"),
+            ("Ärger", "ärger"), ("donation", "donated"), ("definition", "definite"), ("enjoyment", "enjoys"),
+            ("happiness", "happy"), ("beautiful", "beauty"), ("quickly", "quick"), ("creative", "create"),
+            ("painters", "paint"), ("director", "directed"), ("discussion", "discuss"),
+            ("families", "family"),
         ])
     func sameTerm(left: String, right: String) {
         #expect(Tokenizer.terms(left) == Tokenizer.terms(right))
@@ -18,9 +21,33 @@ import Testing
 
     @Test(
         "Different words stay different",
-        arguments: [("need", "ne"), ("glass", "glas"), ("bus", "bu"), ("thing", "th"), ("red", "r")])
+        arguments: [
+            ("need", "ne"), ("glass", "glas"), ("bus", "bu"), ("thing", "th"), ("red", "r"), ("water", "wat"),
+            ("nation", "nat"), ("moment", "mo"), ("ally", "al"), ("sky", "ski"), ("actor", "act"),
+        ])
     func otherTerm(left: String, right: String) {
         #expect(Tokenizer.terms(left) != Tokenizer.terms(right))
+    }
+
+    @Test(
+        "The stem of a word is these letters",
+        arguments: [
+            ("education", "educat"), ("position", "posit"), ("government", "govern"), ("kindness", "kind"),
+            ("hopeful", "hope"), ("lovely", "love"), ("active", "activ"), ("expensive", "expens"),
+            ("teachers", "teach"), ("editor", "edit"), ("connection", "connect"), ("rainy", "raini"),
+            ("day", "day"),
+            ("2023", "2023"), ("dog's", "dog"), ("o'clock", "oclock"), ("running", "run"),
+            ("falling", "fall"),
+        ])
+    func stem(word: String, letters: String) {
+        #expect(Tokenizer.terms(word) == [letters])
+    }
+
+    @Test("Words of other languages lose nothing but endings that English has too")
+    func otherLanguages() {
+        #expect(Tokenizer.terms("Über Größe Führer naïvely") == ["über", "größe", "führer", "naïvely"])
+        #expect(Tokenizer.terms("Привет мир") == ["привет", "мир"])
+        #expect(Tokenizer.terms("Lehrer Haus maison casa") == ["lehr", "haus", "maison", "casa"])
     }
 
     @Test("Runs of CJK characters are found by one character and by two") func ideographs() {
@@ -44,12 +71,13 @@ import Testing
     }
 
     @Test("A rare word weighs more than a frequent one, and a full match is worth at most 1") func weights() {
-        let statistics = TermStatistics(documents: 100, frequencies: ["rare": 1, "common": 90])
-        let ranking = BM25(terms: ["rare", "common"], statistics: statistics)
-        let rare = ranking.relevance(counts: ["rare": 1], length: 10, averageLength: 10)
-        let common = ranking.relevance(counts: ["common": 1], length: 10, averageLength: 10)
-        let both = ranking.relevance(counts: ["rare": 50, "common": 50], length: 10, averageLength: 10)
+        let ranking = BM25(frequencies: [1, 90], documents: 100, averageLength: 10)
+        let norm = ranking.norm(length: 10)
+        let rare = ranking.share(ofTermAt: 0, count: 1, norm: norm)
+        let common = ranking.share(ofTermAt: 1, count: 1, norm: norm)
+        let both = (0...1).reduce(0) { $0 + ranking.share(ofTermAt: $1, count: 50, norm: norm) }
         #expect(rare > 5 * common && both > rare && both <= 1)
+        #expect(ranking.share(ofTermAt: 0, count: 1, norm: ranking.norm(length: 100)) < rare)
     }
 
     @Test("The excerpt is the passage that answers the query, within its bound") func excerpt() {
@@ -63,6 +91,15 @@ import Testing
         #expect(finder.best(of: text) == passage, "what came before does not count")
     }
 
+    @Test("The excerpt has the word that was asked for in another form") func excerptForms() {
+        let filler = (0..<40).map { "user: filler line number \($0) about the weather" }
+        let text = (filler + ["user: my memory of the city"]).joined(separator: "\n")
+        for asked in ["memories", "cities"] {
+            var finder = PassageFinder(terms: Tokenizer.queryTerms(asked))
+            #expect(finder.best(of: text).contains("my memory of the city"))
+        }
+    }
+
     @Test("One long line without breaks gives the part of it that fits") func longLine() {
         let words = (0..<2000).map { "word\($0)" }.joined(separator: " ")
         var finder = PassageFinder(terms: Tokenizer.queryTerms("word1234"))
@@ -70,14 +107,19 @@ import Testing
         #expect(passage.contains("word1234") && passage.utf8.count <= PassageFinder.maximumBytes)
     }
 
-    @Test("A summary that is found by nothing but a weak similarity is left out; one with the words stays")
+    @Test(
+        "A summary that is found by nothing but a weak similarity is left out; one with the words or a passage stays"
+    )
     func minScore() {
         let fusion = RecallFusion(minScore: 0.35, topK: 6, byVector: true)
-        let weak = IndexHit(row: .named("weak"), similarity: 0.2, relevance: nil)
-        let worded = IndexHit(row: .named("worded"), similarity: 0.2, relevance: 0.5)
-        let similar = IndexHit(row: .named("similar"), similarity: 0.9, relevance: nil)
-        let found = fusion.merge([weak, worded, similar], [])
-        #expect(Set(found.map(\.id)) == ["worded", "similar"])
+        let weak = IndexHit(row: .named("weak"), similarity: 0.34, relevance: nil)
+        let noise = IndexHit(row: .named("noise"), similarity: 0.34, relevance: 0.09, passage: 0.1)
+        let worded = IndexHit(row: .named("worded"), similarity: 0.2, relevance: 0.5, passage: 0.7)
+        let similar = IndexHit(row: .named("similar"), similarity: 0.36, relevance: nil)
+        let wide = IndexHit(row: .named("wide"), similarity: 0.2, relevance: 0.11, passage: 0.01)
+        let told = IndexHit(row: .named("told"), similarity: 0.2, relevance: 0.05, passage: 0.6)
+        let found = fusion.merge([weak, noise, worded, similar, wide, told], [])
+        #expect(found.map(\.id) == ["worded", "told", "wide", "similar"])
         #expect(found.allSatisfy { (0...1).contains($0.score) })
     }
 
@@ -86,11 +128,24 @@ import Testing
         let hits = (0..<8).map { number in
             IndexHit(
                 row: .named("\(number)"), similarity: 0.9 - 0.1 * Double(number),
-                relevance: 0.9 - 0.1 * Double(number))
+                relevance: 0.9 - 0.1 * Double(number), passage: 0.9 - 0.1 * Double(number))
         }
         let found = fusion.merge(hits.reversed(), [])
         #expect(found.map(\.id) == ["0", "1"])
         #expect(found.first?.score == 1)
+    }
+
+    @Test("The best passage counts for as much as all words of a row, a vector for half of either")
+    func parts() {
+        let fusion = RecallFusion(minScore: 0.35, topK: 6, byVector: true)
+        let found = fusion.merge(
+            [
+                IndexHit(row: .named("words"), similarity: 0.4, relevance: 0.8, passage: 0.4),
+                IndexHit(row: .named("passage"), similarity: 0.4, relevance: 0.4, passage: 0.8),
+                IndexHit(row: .named("vector"), similarity: 0.8, relevance: nil),
+            ], [])
+        let scores = Dictionary(uniqueKeysWithValues: found.map { ($0.id, $0.score) })
+        #expect(scores == ["words": 0.7, "passage": 0.7, "vector": 0.2])
     }
 
     @Test("Rolling summaries keep the latest and stay within their bound") func rolling() {
