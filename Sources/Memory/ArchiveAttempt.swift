@@ -164,7 +164,7 @@ extension ArchiveAttempt {
             return giveBack("the batch has no turns in the store", at: nil)
         }
         state = .embedding(done)
-        return .embed(done.map { Self.embeddedText($0.summary) })
+        return .embed(done.map(\.summary.embeddedText))
     }
 
     private mutating func giveBack(_ reason: String, at next: Int64?) -> Action {
@@ -191,11 +191,6 @@ extension ArchiveAttempt {
             lastTurn: entry.part.turns.last?.sequence ?? plan.last,
             time: entry.part.turns.last?.turn.finishedAt ?? 0, summary: entry.summary.summary,
             entities: entry.summary.entities, text: Self.text(of: entry.part.turns))
-    }
-
-    private static func embeddedText(_ summary: BatchSummary) -> String {
-        summary.entities.isEmpty
-            ? summary.summary : summary.summary + "\n" + summary.entities.joined(separator: ", ")
     }
 
     /// Splits until each part's text fits a row: what is searched by words must be whole.

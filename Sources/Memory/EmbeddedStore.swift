@@ -131,7 +131,7 @@ final class EmbeddedDatabase: Sendable {
                 problem: "its memories belong to the embedding model \(bound.model) with \(bound.dimension) "
                     + "dimensions, and the configuration names \(embedding.model) with \(embedding.dimension)",
                 mend:
-                    "Name that model again, or use another directory"
+                    "Name that model again, or run `agentpool reindex -f` with the manifest while no worker has the file"
             )
         } catch let error as StoreOpenError {
             throw error

@@ -96,4 +96,9 @@ public struct BatchSummary: Codable, Hashable, Sendable {
         self.summary = summary
         self.entities = entities
     }
+
+    /// What the row's vector is made of.
+    var embeddedText: String {
+        entities.isEmpty ? summary : summary + "\n" + entities.joined(separator: ", ")
+    }
 }

@@ -59,7 +59,7 @@ extension MilvusClient {
     }
 
     /// Nil where there is no such collection.
-    private func describe(_ name: String) async throws(MilvusError) -> Wire.Description? {
+    func describe(_ name: String) async throws(MilvusError) -> Wire.Description? {
         var request = Wire.Describe()
         request.collectionName = name
         do {

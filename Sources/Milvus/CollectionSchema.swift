@@ -83,19 +83,28 @@ extension MemoryCollection {
         case other(String)
     }
 
+    /// What a collection says of itself; nil: it is none of ours.
+    static func card(of found: Wire.Description) -> Card? {
+        Card(
+            text: found.properties.first { $0.key == Card.property }?.value ?? found.schema.description_p)
+    }
+
     func match(_ found: Wire.Description) -> Match {
-        let note = found.properties.first { $0.key == Card.property }?.value ?? found.schema.description_p
-        guard let card = Card(text: note) else {
+        guard let card = Self.card(of: found) else {
             return .other("it is not a collection of AgentPool's memories; name another one")
         }
         if let difference = card.difference(from: self.card) {
-            return .other("\(difference); run `agentpool reindex`, or name another collection")
+            return .other(
+                "\(difference); name another collection, and run `agentpool reindex` to copy this one into it"
+            )
         }
         let fields = Set(found.schema.fields.map(\.name))
         let missing = Field.allCases.filter { $0 != .words && !fields.contains($0.rawValue) }
         guard missing.isEmpty else {
             let names = missing.map(\.rawValue).joined(separator: ", ")
-            return .other("it lacks the fields \(names); run `agentpool reindex`, or name another collection")
+            return .other(
+                "it lacks the fields \(names); name another collection, and run `agentpool reindex` to copy this one into it"
+            )
         }
         return .same(searchesText: fields.contains(Field.words.rawValue) && !found.schema.functions.isEmpty)
     }

@@ -20,7 +20,14 @@ struct Filter: Equatable, CustomStringConvertible {
         Filter(description: "principal == \(literal(principal)) and id in \(list(ids))")
     }
 
-    /// Everybody's rows before `time`: the retention, the one filter without a principal.
+    /// Everybody's rows in a range of ids: to rebuild a collection.
+    static func rows(in range: RowIDs) -> Filter {
+        // `g` comes after the last hexadecimal digit.
+        Filter(
+            description: "id >= \(literal(range.prefix)) and id < \(literal(range.prefix + "g"))")
+    }
+
+    /// Everybody's rows before `time`: the retention. Apart from this and the one above every filter names a principal.
     static func rows(before time: Int64) -> Filter {
         Filter(description: "time < \(time)")
     }

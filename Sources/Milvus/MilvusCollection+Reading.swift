@@ -124,7 +124,7 @@ extension MilvusCollection {
         return Array(found)
     }
 
-    private func query(
+    func query(
         _ filter: Filter, _ fields: [String], limit: Int?, strong: Bool
     ) async throws(MilvusError) -> [Wire.FieldData] {
         var request = Wire.Query()

@@ -7,5 +7,7 @@ struct AgentPoolCommand: AsyncParsableCommand {
         commandName: "agentpool",
         abstract: "A home for AI agents that remember: chat over SSE, three tiers of memory, one binary.",
         version: "0.1.0",
-        subcommands: [Run.self, WorkerCommand.self, DrainCommand.self, Chat.self, PrintCRD.self])
+        subcommands: [
+            Run.self, WorkerCommand.self, DrainCommand.self, Chat.self, ReindexCommand.self, PrintCRD.self,
+        ])
 }

@@ -52,7 +52,8 @@ extension ServerSuite {
                 #expect(
                     first.message.hasSuffix(
                         "it holds vectors of model-a (8 dimensions), not of model-b (8 dimensions); "
-                            + "run `agentpool reindex`, or name another collection"))
+                            + "name another collection, and run `agentpool reindex` to copy this one into it")
+                )
                 let second = try await milvusError { _ = try await client.open(dimension) }
                 #expect(second.kind == .mismatch)
                 #expect(second.message.contains("not of model-a (16 dimensions)"))

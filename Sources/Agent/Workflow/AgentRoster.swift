@@ -51,7 +51,7 @@ struct AgentRoster: Sendable {
 
 extension Embedder {
     /// The embedder that `spec.memory.embeddingModel` names.
-    init(
+    public init(
         _ spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
     ) throws(ModelError) {
         let name = spec.memory.embeddingModel

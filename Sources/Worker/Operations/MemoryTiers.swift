@@ -125,8 +125,8 @@ private struct StoreLogin: Sendable {
 }
 
 /// `spec.memory.milvus` as its client takes it.
-private struct MilvusConnection {
-    private let settings: MilvusSettings
+struct MilvusConnection {
+    let settings: MilvusSettings
 
     init(_ spec: AgentPoolSpec.Milvus, secrets: SecretStore) throws(WorkerStartError) {
         guard let url = URLComponents(string: spec.address), let host = url.host, !host.isEmpty else {
