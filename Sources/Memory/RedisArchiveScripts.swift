@@ -66,6 +66,7 @@ extension RedisScript {
         name: "finish",
         source: claimed + """
             local token, summary, now = ARGV[7], ARGV[8], tonumber(ARGV[9])
+            local margin, grace = tonumber(ARGV[10]), tonumber(ARGV[11])
             local c = checkpoint()
             if forgotten(c) then return {'forgotten'} end
             local b = mine()
@@ -87,7 +88,7 @@ extension RedisScript {
             for index = 1, #all, 2 do
               if all[index + 1] == batchID then redis.call('HDEL', rows, all[index]) end
             end
-            for index = 10, #ARGV - 1 do redis.call('HSET', rows, ARGV[index], batchID) end
+            for index = 12, #ARGV - 1 do redis.call('HSET', rows, ARGV[index], batchID) end
             local left = redis.call('PTTL', session)
             if left > 0 then redis.call('PEXPIRE', rows, left) end
             local isParked = false
@@ -97,7 +98,9 @@ extension RedisScript {
             if c.k == c.h and not isParked then redis.call('ZREM', open, own) end
             bump(now)
             take(c.w, own)
-            return {'archived', told(c, summary)}
+            -- Where another plan waits, its time stands in the index already.
+            local again, waits = nextLook(c, now, margin, grace)
+            return {'archived', told(c, summary), waits and '0' or number(again)}
             """)
 
     static let giveBack = RedisScript(
@@ -127,8 +130,7 @@ extension RedisScript {
             local now, margin, grace = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
             local c = checkpoint()
             if not c.stored then return {} end
-            local f = redis.call('HMGET', session, 'n', 'e')
-            local ends = tonumber(f[2] or 0)
+            local name, ends = redis.call('HGET', session, 'n') or '', checkpointEnd()
             local wrote = 0
             if c.k > c.p and now >= ends - margin then
               planned(c.p + 1, c.k, c.a, c)
@@ -143,20 +145,21 @@ extension RedisScript {
                 end
               end
             end
-            -- A session stays in the index as long as it has keys; where all is archived, nobody need look before they go.
-            local again = ends + grace
-            if c.k > c.h then again = math.max(ends - margin, now + margin) end
-            for _, first in ipairs(firsts()) do
-              local b = batch(number(first))
-              if not b.parked then
-                local at = math.max(b.next, b.till)
-                if at <= now then
-                  return {number(wrote), f[1] or '', number(now), number(first), number(b.last), b.agent, b.generation, b.created}
-                end
-                return {number(wrote), f[1] or '', number(at)}
-              end
+            local at, b = nextLook(c, now, margin, grace)
+            if b and at <= now and b.till <= now then
+              return {number(wrote), name, number(now), number(b.first), number(b.last), b.agent, b.generation, b.created}
             end
-            return {number(wrote), f[1] or '', number(again)}
+            return {number(wrote), name, number(at)}
+            """)
+
+    /// Puts a session into an index. Never later than somebody was to look already, or a session with steady commits would put
+    /// its look off for ever; and always at another time than it had, so that whoever has read that leaves it alone.
+    static let enter = RedisScript(
+        name: "enter",
+        source: """
+            local at = tonumber(ARGV[1])
+            local before = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[2]) or at + 1)
+            return redis.call('ZADD', KEYS[1], string.format('%.0f', math.min(at, before - 1)), ARGV[2])
             """)
 
     /// Moves a session in the work index, unless somebody has moved it since it was read; zero takes it out.

@@ -39,14 +39,16 @@ extension RedisCheckpoints {
         let arguments =
             identity + [
                 RedisArgument(claim.token), RedisArgument(rollingSummary),
-                RedisArgument(claim.plan.generation),
+                RedisArgument(now()), RedisArgument(policy.sweepMargin), RedisArgument(Self.grace),
             ]
             + rows.map { RedisArgument($0) }
+        let scheduled = try await time(of: claim.plan)
         var reply = try RedisReply(try await change(.finish, claim.plan.scope, arguments), of: .finish)
         switch try reply.text() {
         case "archived":
-            await unpark(claim.plan)
-            return .archived(try reply.checkpoint())
+            let checkpoint = try reply.checkpoint()
+            await settle(claim.plan, from: scheduled, to: try reply.number())
+            return .archived(checkpoint)
         case "forgotten": return .forgotten
         case "done": return .lost(rows: try reply.texts())
         default: return .lost(rows: nil)
@@ -71,12 +73,28 @@ extension RedisCheckpoints {
         _ = try await change(.giveBack, claim.plan.scope, arguments)
     }
 
-    /// Only a note for people is left behind where it fails.
-    private func unpark(_ plan: ArchivePlan) async {
-        let key = parked(RedisWorkItem(plan.scope))
+    /// When the session is to be looked at; nil: it isn't.
+    private func time(of plan: ArchivePlan) async throws -> String? {
+        let item = RedisWorkItem(plan.scope)
+        return try await client.send(
+            RedisCommand("ZSCORE", [work(item), item.member], key: work(item), isIdempotent: true)
+        ).string
+    }
+
+    /// Nobody need look at the session for the sake of this plan any more. Where it fails, somebody looks for nothing, and a note
+    /// for people is left behind.
+    ///
+    /// - Parameter time: when to look at it again; 0: as the index has it.
+    private func settle(_ plan: ArchivePlan, from scheduled: String?, to time: Int64) async {
+        let item = RedisWorkItem(plan.scope)
+        let key = parked(item)
         _ = await client.send([
             RedisCommand("HDEL", [key, RedisArgument(plan.batchID)], key: key, isIdempotent: true)
         ])
+        guard let scheduled, time > 0 else { return }
+        do { try await reschedule(item, from: scheduled, to: time) } catch {
+            logger.debug("work index not brought up to date", metadata: ["error": "\(error)"])
+        }
     }
 
     private func parked(_ item: RedisWorkItem) -> RedisArgument {
@@ -97,10 +115,7 @@ extension RedisCheckpoints {
 extension RedisCheckpoints {
     public func forget(_ scope: Scope, policy: BufferPolicy, now: Int64) async throws -> ForgetWork {
         let item = RedisWorkItem(scope)
-        _ = try await client.send(
-            RedisCommand(
-                "ZADD", [forgets(item), RedisArgument(now), item.member], key: forgets(item),
-                isIdempotent: true))
+        try await enter(item.member, in: forgets(item), at: now)
         let arguments = [
             RedisArgument(scope.session.description), RedisArgument(scope.sessionID), RedisArgument(now),
             RedisArgument(policy.checkpointTTL), RedisArgument(Self.grace),

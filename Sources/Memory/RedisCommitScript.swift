@@ -66,6 +66,19 @@ extension RedisScript {
           table.sort(found)
           return found
         end
+        local function checkpointEnd() return tonumber(redis.call('HGET', session, 'e') or 0) end
+        -- When somebody is to look at the session, and the plan to be claimed then. It stays in the index as long as it has keys;
+        -- where all is archived, nobody need look before they go.
+        local function nextLook(c, now, margin, grace)
+          for _, first in ipairs(firsts()) do
+            local b = batch(number(first))
+            -- Whoever has claimed it may be done long before the claim ends, and the batches behind it wait then.
+            if not b.parked then return math.max(b.next, math.min(b.till, now + 5000)), b end
+          end
+          local ends = checkpointEnd()
+          if c.k > c.h then return math.max(ends - margin, now + margin) end
+          return ends + grace
+        end
         local function planned(first, last, agent, c)
           redis.call('HSET', batches, number(first), number(last) .. '\\n' .. agent .. '\\n' .. number(c.g) .. '\\n' .. number(c.c))
         end

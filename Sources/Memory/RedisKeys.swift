@@ -31,6 +31,8 @@ public struct RedisKeyspace: Hashable, Sendable {
     func forgets(_ part: Int) -> RedisArgument { RedisArgument("\(prefix)forgets:{\(part)}") }
     /// Batches that can't be archived, with the reasons.
     func parked(_ part: Int) -> RedisArgument { RedisArgument("\(prefix)parked:{\(part)}") }
+    /// Written to see whether the part's node takes writes.
+    func probe(_ part: Int) -> RedisArgument { RedisArgument("\(prefix)probe:{\(part)}") }
 
     /// Where a worker is told that another has written to what it held.
     func held(by worker: String) -> RedisArgument { RedisArgument("\(prefix)held:\(worker)") }

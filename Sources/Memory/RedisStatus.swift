@@ -4,22 +4,28 @@ import Redis
 import Synchronization
 
 extension RedisCheckpoints {
-    /// Counts the parts whose turn it is, and remembers the others.
+    /// Counts the parts whose turn it is, and remembers the others. Fails where their node takes no writes: a full one, or one
+    /// without its replicas, still reads.
     public func status() async throws -> CheckpointStatus {
         let parts = rotation.current
         let soon = RedisArgument(now() + headStart)
         let commands = parts.flatMap { part -> [RedisCommand] in
             let (work, forgets, parked) = (keyspace.work(part), keyspace.forgets(part), keyspace.parked(part))
+            let probe = keyspace.probe(part)
             return [
                 RedisCommand("ZCOUNT", [work, "-inf", soon], key: work, isIdempotent: true),
                 RedisCommand("ZCARD", [forgets], key: forgets, isIdempotent: true),
                 RedisCommand("HLEN", [parked], key: parked, isIdempotent: true),
                 RedisCommand("HSCAN", [parked, "0", "COUNT", "16"], key: parked, isIdempotent: true),
+                RedisCommand(
+                    "SET", [probe, RedisArgument(now()), "PX", RedisArgument(Self.grace)], key: probe,
+                    isIdempotent: true),
             ]
         }
         let answers = try await client.send(commands).map { try $0.get() }
         for (index, part) in parts.enumerated() {
-            let some = answers[index * 4..<index * 4 + 4].map { $0 }
+            let some = answers[index * 5..<index * 5 + 5].map { $0 }
+            guard some[4].string == "OK" else { throw RedisReplyShape(script: "SET") }
             counts.note(
                 .init(
                     plans: Int(some[0].int ?? 0), forgets: Int(some[1].int ?? 0),

@@ -12,10 +12,18 @@ extension RedisCheckpoints {
         let writesPlan = known.turnCount + 1 - known.plannedThrough >= request.policy.rounds
         guard writesPlan || known.turnCount == 0 else { return }
         let item = RedisWorkItem(request.scope)
-        _ = try await client.send(
-            RedisCommand(
-                "ZADD", [work(item), RedisArgument(request.now + headStart), item.member], key: work(item),
-                isIdempotent: true))
+        try await enter(item.member, in: work(item), at: request.now + headStart)
+    }
+
+    /// As durable as the step it speaks of, and as patient while its node is down.
+    func enter(_ member: RedisArgument, in index: RedisArgument, at time: Int64) async throws {
+        let script = RedisScript.enter
+        let (_, replicas) = try await client.commit(
+            script, keys: [index], arguments: [RedisArgument(time), member], isIdempotent: true,
+            waitReplicas: waitReplicas, deadline: commitDeadline)
+        guard replicas >= waitReplicas else {
+            throw ReplicasMissing(script: script.name, confirmed: replicas, wanted: waitReplicas)
+        }
     }
 
     /// Whether somebody has seen the session's keys and is to look again later: then they must be there. One that is looked at
@@ -94,13 +102,13 @@ extension RedisCheckpoints {
         return Array(items.sorted { (Double($0.score) ?? 0) < (Double($1.score) ?? 0) }.prefix(limit))
     }
 
-    private func reschedule(_ item: RedisWorkItem, from score: String, to time: Int64) async throws {
+    func reschedule(_ item: RedisWorkItem, from score: String, to time: Int64) async throws {
         _ = try await client.evaluate(
             .reschedule, keys: [work(item)],
             arguments: [item.member, RedisArgument(score), RedisArgument(time)], isIdempotent: true)
     }
 
-    private func work(_ item: RedisWorkItem) -> RedisArgument {
+    func work(_ item: RedisWorkItem) -> RedisArgument {
         keyspace.work(keyspace.part(of: item.principal))
     }
 

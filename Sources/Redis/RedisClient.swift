@@ -75,12 +75,13 @@ public final class RedisClient: Sendable {
     ///
     /// - Parameter waitReplicas: how many are to confirm it; 0: none is asked.
     /// - Returns: the script's reply and how many replicas confirmed it, fewer than wanted where the time was up.
-    /// - Throws: never sends it again once it may have run; `mayHaveRun` tells.
+    /// - Throws: never sends it again once it may have run, unless that does no harm; `mayHaveRun` tells.
     public func commit(
-        _ script: RedisScript, keys: [RedisArgument], arguments: [RedisArgument], waitReplicas: Int,
-        deadline: Duration
+        _ script: RedisScript, keys: [RedisArgument], arguments: [RedisArgument], isIdempotent: Bool = false,
+        waitReplicas: Int, deadline: Duration
     ) async throws(RedisError) -> (value: RedisValue, replicas: Int) {
         var request = try request(script, keys, arguments)
+        request.isIdempotent = isIdempotent
         request.replicas = waitReplicas > 0 ? waitReplicas : nil
         request.patience = nil
         return try await perform(request, deadline)

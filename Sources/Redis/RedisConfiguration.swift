@@ -108,7 +108,7 @@ public struct RedisConfiguration: Sendable {
     /// Commits waiting for a commit connection of one node; one more fails at once as `overloaded`.
     public var maxWaitingCommitsPerNode = 4096
     /// Bytes of one reply; a longer one closes its connection.
-    public var maxReplyBytes = 256 << 20
+    public var maxReplyBytes = 64 << 20
     /// How long after its deadline a command may stay unanswered before its connection counts as dead.
     public var overdueLimit: Duration = .seconds(5)
     /// MOVED and ASK followed for one command.

@@ -163,8 +163,14 @@ extension TurnEngine {
     private func commit(_ state: inout TurnState, _ memory: TurnMemory) async {
         let asked = ContinuousClock.now
         do {
-            state.outcome = try await memory.commit(state.turn(finishedAt: now()))
-            state.failure = state.conversation?.failure
+            let turn = state.turn(finishedAt: now())
+            let outcome = try await memory.commit(turn)
+            state.outcome = outcome
+            // Somebody else answered the same turn meanwhile, in other words: what this client was shown is stored nowhere.
+            let stored = outcome.stored.turn
+            let isOther =
+                outcome.duplicate && stored.ending == .complete && stored.messages != turn.messages
+            state.failure = isOther ? .answeredElsewhere : state.conversation?.failure
         } catch {
             state.failure = TurnFailure(commit: error)
         }

@@ -18,6 +18,11 @@ extension TurnFailure {
         kind: .cancelled, message: "The turn was cancelled.", status: 499, code: "cancelled",
         isRetryable: true)
 
+    static let answeredElsewhere = TurnFailure(
+        kind: .store,
+        message: "This turn id was answered elsewhere meanwhile, in other words; send it again for those.",
+        status: 409, code: "turn_answered_elsewhere", isRetryable: true)
+
     static func unknownAgent(_ name: String) -> TurnFailure {
         TurnFailure(
             kind: .model, message: "The pool has no agent \(name).", status: 404, code: "unknown_agent",

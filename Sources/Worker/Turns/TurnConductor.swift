@@ -69,6 +69,8 @@ struct TurnConductor: Sendable {
         let turnID = known?.turn.id ?? order.turnID ?? .mint()
 
         if let known, known.turn.ending == .complete {
+            // It may have been read before its replicas had it. To commit it again stores nothing, and waits for them.
+            do { _ = try await held.commit(known.turn) } catch { throw APIError(error) }
             await opened(TurnOpening(turn: turnID, agent: agent, tier: held.tier))
             held.end()
             slot.end()
