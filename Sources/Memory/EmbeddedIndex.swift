@@ -9,6 +9,7 @@ public struct EmbeddedIndex: MemoryIndex {
     private static let residentPrincipalLimit = 8 << 20
 
     public let embedding: EmbeddingSpace
+    public var textSearch: TextSearch? { .store }
     private let database: EmbeddedDatabase
     private let resident = Resident(limit: EmbeddedIndex.residentLimit)
 

@@ -123,6 +123,7 @@ public final class SessionMemory: Sendable {
     public func statistics() -> MemoryStatistics {
         state.withLock { state in
             var statistics = state.counters
+            statistics.textSearch = index.textSearch
             statistics.sessions = state.pool.count
             statistics.bytes = state.pool.bytes
             statistics.waiting = state.pool.waiting

@@ -47,6 +47,8 @@ public struct MemoryStatistics: Hashable, Sendable {
     public var forgetsPending = 0
     /// Sessions deleted after their time.
     public var expired = 0
+    /// Who finds memories by their words; nil: not known yet.
+    public var textSearch: TextSearch?
 
     public init() {}
 }

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
+import bad_stores
 import crash
 import drain
 import memory
+import outages
 import refusals
 import sdk
 import slow_reader
+import two_workers
 from kit.checks import Checks, run
 
 
@@ -26,7 +29,10 @@ def main() -> None:
         "drain": drain.program,
         "refusals": refusals.program,
         "slow_reader": slow_reader.program,
+        "two_workers": two_workers.program,
+        "bad_stores": bad_stores.program,
         "crash": crash.check,
+        "outages": outages.check,
     }
     sys.exit(run(programs, Checks(chosen.kills)))
 

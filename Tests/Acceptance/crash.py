@@ -11,6 +11,7 @@ import time
 from kit.checks import Checks, eventually, run
 from kit.conversation import Conversation, Styles
 from kit.killer import KillCount, Killer, quotas
+from kit.ledger import losses
 from kit.model import Ask, ModelServer, Reply, echo
 from kit.store import Rows, read, read_remains
 from kit.worker import Worker, manifest
@@ -81,24 +82,6 @@ def converse_undisturbed(turns: dict[str, int], seed: int) -> Rows:
 
 def memories_complete(rows: Rows) -> bool:
     return all(len(rows.memories.get(s, [])) == len(t) // ROUNDS for s, t in rows.turns.items())
-
-
-def losses(talks: list[Conversation], rows: Rows) -> tuple[list[str], list[str], list[str]]:
-    """Turn ids that the client saw acknowledged and the store lacks, holds twice, or holds with other words."""
-    lost, doubled, altered = [], [], []
-    for talk in talks:
-        stored = rows.turns.get(talk.session, [])
-        ids = [turn.id for turn in stored]
-        texts = {turn.id: (turn.user, turn.reply) for turn in stored}
-        doubled += [i for i in set(ids) if ids.count(i) > 1]
-        users = [turn.user for turn in stored]
-        doubled += [u for u in set(users) if users.count(u) > 1]
-        for entry in talk.ledger:
-            if entry.turn_id not in texts:
-                lost.append(entry.turn_id)
-            elif texts[entry.turn_id] != (entry.user, entry.reply):
-                altered.append(f"{entry}: {texts[entry.turn_id]}")
-    return lost, doubled, altered
 
 
 def check(checks: Checks) -> None:

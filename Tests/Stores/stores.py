@@ -111,7 +111,7 @@ def main() -> int:
             milvus = free_port()
             processes.append(
                 start([milvus_lite, "server", "--host", "127.0.0.1", "--port", str(milvus),
-                       "--data-dir", str(folder / "milvus" / "data")], folder / "milvus"))
+                       "--data-dir", str(folder / "milvus" / "data"), "--max-workers", "1"], folder / "milvus"))
             environment["AGENTPOOL_STORE_MILVUS"] = f"127.0.0.1:{milvus}"
         environment["AGENTPOOL_STORE_CLUSTER"] = f"127.0.0.1:{cluster(folder / 'cluster', processes)}"
         wait_for(port, 20, "Redis")

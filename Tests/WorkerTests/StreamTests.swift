@@ -107,15 +107,20 @@ struct StreamTests {
         var readiness = Readiness()
         let bad = MemoryHealth(checkpoints: .failing("x"), index: .ok)
         #expect(!readiness.isReady)
-        readiness.observe(bad)
+        readiness.observe(bad, after: .zero)
         #expect(!readiness.isReady)
-        readiness.observe(MemoryHealth(checkpoints: .ok, index: .failing("y")))
+        let poor = MemoryHealth(checkpoints: .ok, index: .failing("y"))
+        readiness.observe(poor, after: .seconds(29))
+        #expect(readiness.status == .starting)
+        readiness.observe(poor, after: .seconds(30))
         #expect(readiness.status == .degraded(["the memory index fails: y"]))
-        for _ in 1..<Readiness.patience { readiness.observe(bad) }
+        for _ in 1..<Readiness.patience { readiness.observe(bad, after: .seconds(31)) }
         #expect(readiness.isReady)
-        readiness.observe(bad)
+        readiness.observe(bad, after: .seconds(32))
         #expect(!readiness.isReady)
-        readiness.observe(MemoryHealth(checkpoints: .ok, index: .ok))
+        readiness.observe(poor, after: .seconds(33))
+        #expect(readiness.isReady)
+        readiness.observe(MemoryHealth(checkpoints: .ok, index: .ok), after: .seconds(34))
         #expect(readiness.status == .ready)
     }
 

@@ -160,6 +160,12 @@ extension PrometheusText {
             ["embedding": s.skippedEmbeddings, "index": s.skippedIndex, "fragments": s.skippedFragments])
         counter("agentpool_batches_archived_total", "Batches archived to L3.", s.archived)
         counter("agentpool_archive_retries_total", "Attempts to archive that failed.", s.archiveRetries)
+        gauges(
+            "agentpool_text_search",
+            "1 for whoever finds memories by their words: the store, or a rerank here.",
+            by: "by",
+            Dictionary(
+                uniqueKeysWithValues: TextSearch.allCases.map { ($0.rawValue, s.textSearch == $0 ? 1 : 0) }))
         gauge("agentpool_plans_pending", "Batches waiting to be archived.", s.plansPending)
         gauge("agentpool_plans_parked", "Batches that failed for good.", s.plansParked)
         gauge("agentpool_forgets_pending", "Sessions being forgotten.", s.forgetsPending)
@@ -172,5 +178,7 @@ final class SharedReadiness: Sendable {
     private let value = Mutex(Readiness())
 
     var current: Readiness { value.withLock { $0 } }
-    func observe(_ health: MemoryHealth) { value.withLock { $0.observe(health) } }
+    func observe(_ health: MemoryHealth, after uptime: Duration) {
+        value.withLock { $0.observe(health, after: uptime) }
+    }
 }

@@ -8,6 +8,13 @@ struct MemoryUpkeep: Sendable {
     let memory: SessionMemory
     let summarizer: Summarizer
     let readiness: SharedReadiness
+    private let begun = ContinuousClock.now
+
+    init(memory: SessionMemory, summarizer: @escaping Summarizer, readiness: SharedReadiness) {
+        self.memory = memory
+        self.summarizer = summarizer
+        self.readiness = readiness
+    }
 
     /// Runs until cancelled, which is all that ends a pause. Archiving may wait for a model; letting go of sessions and the health report don't wait for it.
     func run() async {
@@ -27,6 +34,6 @@ struct MemoryUpkeep: Sendable {
     }
 
     func observe() async {
-        readiness.observe(await memory.health())
+        readiness.observe(await memory.health(), after: .now - begun)
     }
 }

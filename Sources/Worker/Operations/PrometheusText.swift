@@ -14,7 +14,18 @@ struct PrometheusText {
 
     /// One sample for each value of `label`, in the order of the labels' text.
     mutating func counters(_ name: String, _ help: String, by label: String, _ values: [String: Int]) {
-        family(name, "counter", help)
+        samples(name, "counter", help, label, values)
+    }
+
+    /// One sample for each value of `label`, in the order of the labels' text.
+    mutating func gauges(_ name: String, _ help: String, by label: String, _ values: [String: Int]) {
+        samples(name, "gauge", help, label, values)
+    }
+
+    private mutating func samples(
+        _ name: String, _ kind: String, _ help: String, _ label: String, _ values: [String: Int]
+    ) {
+        family(name, kind, help)
         for (value, count) in values.sorted(by: { $0.key < $1.key }) {
             sample(name, [(label, value)], "\(count)")
         }

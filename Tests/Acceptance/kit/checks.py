@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TextIO
 
 
 class CheckFailed(Exception):
@@ -17,15 +20,20 @@ class CheckFailed(Exception):
 class Checks:
     """The tally of a run."""
 
-    def __init__(self, kills: int = 200) -> None:
+    def __init__(self, kills: int = 200, out: TextIO | None = None) -> None:
         self.passed = 0
         self.failed = 0
         self.kills = kills
+        self._out = out
+
+    def note(self, line: str) -> None:
+        """Prints what is worth knowing and not checked."""
+        print(f"  {line}", file=self._out, flush=True)
 
     def holds(self, sentence: str, truth: bool, seen: object = None) -> None:
         """Prints the sentence with what was seen; raises `CheckFailed` where it is not true."""
         shown = "" if seen is None else f" ({seen})"
-        print(f"  {'ok' if truth else 'FAILED'}: {sentence}{shown}", flush=True)
+        self.note(f"{'ok' if truth else 'FAILED'}: {sentence}{shown}")
         if not truth:
             raise CheckFailed(sentence)
         self.passed += 1
@@ -64,6 +72,34 @@ def run(programs: Mapping[str, Program], checks: Checks) -> int:
         print(f"  {time.monotonic() - begun:.1f} s", flush=True)
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0
+
+
+def side_by_side(programs: Mapping[str, Program], checks: Checks) -> None:
+    """Runs programs at the same time, prints each one's lines together, and fails if any of them did."""
+    outputs = {name: io.StringIO() for name in programs}
+    tallies = {name: Checks(checks.kills, outputs[name]) for name in programs}
+
+    def run_one(name: str) -> None:
+        begun = time.monotonic()
+        try:
+            programs[name](tallies[name])
+        except Exception as error:
+            tallies[name].failed += 1
+            if not isinstance(error, CheckFailed):
+                traceback.print_exc(file=outputs[name])
+        tallies[name].note(f"{time.monotonic() - begun:.1f} s")
+
+    threads = [threading.Thread(target=run_one, args=(name,)) for name in programs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for name in programs:
+        print(f" {name}:\n{outputs[name].getvalue()}", end="", flush=True)
+        checks.passed += tallies[name].passed
+    failed = [name for name in programs if tallies[name].failed]
+    if failed:
+        raise CheckFailed(f"failed: {', '.join(failed)}")
 
 
 def alone(program: Program, description: str | None) -> None:

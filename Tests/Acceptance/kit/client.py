@@ -59,6 +59,7 @@ class Client:
             "Authorization": f"Bearer {self.key}" if self.key else None,
             "X-Session-Id": more.get("session"),
             "Idempotency-Key": more.get("turn_id"),
+            "X-Stainless-Retry-Count": more.get("attempt"),
         }
         return {name: value for name, value in fields.items() if value is not None}
 
@@ -80,16 +81,19 @@ class Client:
         turn_id: str | None = None,
         stream: bool = True,
         on_text: OnText | None = None,
+        attempt: str | None = None,
     ) -> Turn:
-        """A chat-completions turn. Raises OSError or HTTPException where the connection breaks."""
+        """A chat-completions turn, of which `attempt` says, as the SDKs do, how often it was sent before.
+
+        Raises OSError or HTTPException where the connection breaks.
+        """
         body: dict[str, Any] = {"model": "assistant", "messages": [{"role": "user", "content": text}]}
+        named = {"session": session, "turn_id": turn_id, "attempt": attempt}
         if not stream:
-            return _whole_turn(
-                self.ask("POST", "/v1/chat/completions", body, session=session, turn_id=turn_id)
-            )
+            return _whole_turn(self.ask("POST", "/v1/chat/completions", body, **named))
         turn = Turn()
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        for _, data in self._events("/v1/chat/completions", body, turn, session=session, turn_id=turn_id):
+        for _, data in self._events("/v1/chat/completions", body, turn, **named):
             if data == "[DONE]":
                 turn.acknowledged = True
                 break

@@ -62,11 +62,11 @@ class Reply:
 def echo(ask: Ask) -> Reply:
     """Repeats what the user said; a summary repeats what users said in the turns that are quoted in its prompt."""
     if ask.kind == "summary":
-        return Reply(["Summary:", *" / ".join(_quoted_user_texts(ask.said)).split()[:300]])
+        return Reply(["Summary:", *" / ".join(quoted_user_texts(ask.said)).split()[:300]])
     return Reply(["You", "said:", *ask.said.split()])
 
 
-def _quoted_user_texts(text: str) -> list[str]:
+def quoted_user_texts(text: str) -> list[str]:
     """The contents of the users' messages among the JSON objects that stand a line each."""
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     return [line["content"] for line in lines if line.get("role") == "user"]

@@ -23,6 +23,7 @@ class StoredTurn:
     user: str
     reply: str
     ending: str
+    concurrent: bool  # another writer's turn came in between
 
 
 @dataclass
@@ -59,20 +60,23 @@ def _open(uri: str) -> Rows:
 def _rows(connection: sqlite3.Connection) -> Rows:
     turns: dict[str, list[StoredTurn]] = defaultdict(list)
     for session, text in connection.execute(TURNS):
-        turns[session].append(_turn(json.loads(text)))
+        turns[session].append(stored_turn(json.loads(text)))
     memories: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for session, first, last in connection.execute(MEMORIES):
         memories[session].append((first, last))
     return Rows(dict(turns), dict(memories), _all_text(connection))
 
 
-def _turn(turn: dict[str, object]) -> StoredTurn:
+def stored_turn(turn: dict[str, object]) -> StoredTurn:
+    """A turn from the JSON that every store keeps of it."""
     said: dict[str, str] = {"user": "", "assistant": ""}
     messages = turn["messages"]
     if isinstance(messages, list):
         for message in messages:
             said[message["role"]] = message["content"]
-    return StoredTurn(str(turn["id"]), said["user"], said["assistant"], str(turn["ending"]))
+    return StoredTurn(
+        str(turn["id"]), said["user"], said["assistant"], str(turn["ending"]), turn["concurrent"] is True
+    )
 
 
 def _all_text(connection: sqlite3.Connection) -> str:

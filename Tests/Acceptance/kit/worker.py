@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any, Self
@@ -24,10 +26,24 @@ def binary() -> str:
     return os.environ.get("AGENTPOOL", str(ROOT / ".build" / "release" / "agentpool"))
 
 
+# Below those that the system gives to outgoing connections: what is free now must still be so when the worker listens.
+PORTS = range(15_000, 32_000)
+_handed_out: set[int] = set()
+_handing_out = threading.Lock()
+
+
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """Never the same twice, for workers may start side by side."""
+    while True:
+        with _handing_out, socket.socket() as s:
+            port = random.choice(PORTS)
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # somebody listens there
+            if port not in _handed_out:
+                _handed_out.add(port)
+                return port
 
 
 def manifest(model: ModelServer, secrets: dict[str, dict[str, str]] | None = None, **spec: Any) -> str:
@@ -64,8 +80,9 @@ def manifest(model: ModelServer, secrets: dict[str, dict[str, str]] | None = Non
 class Worker:
     """One `agentpool run` on ports of its own; its data outlives its processes until `close`."""
 
-    def __init__(self, manifest: str, program: str | None = None) -> None:
+    def __init__(self, manifest: str, program: str | None = None, *options: str) -> None:
         self.program = program or binary()
+        self.options = options
         self.folder = Path(tempfile.mkdtemp(prefix="agentpool-acceptance-"))
         self.data = self.folder / "data"
         self.log = self.folder / "worker.log"
@@ -95,7 +112,7 @@ class Worker:
     def start(self) -> None:
         """Returns when the worker answers."""
         command = [self.program, "run", "-f", str(self.file), "--port", str(self.port)]
-        command += ["--admin-port", str(self.admin_port), "--data", str(self.data)]
+        command += ["--admin-port", str(self.admin_port), "--data", str(self.data), *self.options]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 20

@@ -1,0 +1,70 @@
+"""Real stores on loopback: Redis standalone, with a replica or as a Cluster of six, and milvus-lite; all end with this process."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from kit.worker import ROOT
+
+sys.path.append(str(ROOT / "Tests" / "Stores"))
+import stores  # the Swift suites' servers are the same ones
+
+
+def milvus_lite() -> str:
+    """The server's program: MILVUS_LITE, or where the Makefile installs it."""
+    return os.environ.get("MILVUS_LITE", str(ROOT / ".build" / "stores" / "lite" / "bin" / "milvus-lite"))
+
+
+class Servers:
+    """Servers in a folder of their own; `close` ends them and removes it."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="agentpool-servers-"))
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def redis(self, *options: str) -> int:
+        """A standalone Redis with the given options on top of an append-only file; its port."""
+        port: int = stores.free_port()
+        self._processes.append(stores.redis(self.folder / f"redis-{port}", port, *options))
+        stores.wait_for(port, 20, "Redis")
+        return port
+
+    def cluster(self) -> list[int]:
+        """Three masters and their replicas; the ports of all six."""
+        first = stores.cluster(self.folder / "cluster", self._processes)
+        nodes = stores.cli(first, "cluster", "nodes").splitlines()
+        return [int(line.split()[1].partition("@")[0].rpartition(":")[2]) for line in nodes]
+
+    def milvus(self) -> int:
+        """A milvus-lite; its port."""
+        port: int = stores.free_port()
+        folder = self.folder / f"milvus-{port}"
+        command = [milvus_lite(), "server", "--host", "127.0.0.1", "--port", str(port)]
+        self._processes.append(stores.start([*command, "--data-dir", str(folder / "data")], folder))
+        stores.wait_for(port, 60, "milvus-lite")
+        return port
+
+    def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+        for process in self._processes:
+            process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def cli(port: int, *arguments: str) -> str:
+    """What `redis-cli` prints."""
+    printed: str = stores.cli(port, *arguments)
+    return printed.strip()
