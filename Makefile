@@ -33,6 +33,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	swift build -c release --product agentpool-early-ack
 	Tests/Acceptance/run
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/Acceptance/run crash --kills 40 --expect-loss
+	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/Acceptance/run bad_stores --expect-loss
 
 .PHONY: tsan
 tsan: test-deps ## the Swift suites under the thread sanitizer

@@ -50,7 +50,7 @@ def talk(client: Client, style: Styles, text: str, session: str, turn_id: str | 
 def one_session_at_both(checks: Checks, pool: Pool, turns: int) -> None:
     """In each session two clients talk at the same time, each to a worker of its own."""
     talks = [
-        Conversation(f"both-{i}", style, worker.port, turns, f"both-{i}-at-{name}")
+        Conversation(f"both-{i}", style, worker.port, turns, speaker=f"both-{i}-at-{name}")
         for i, pair in enumerate(PAIRS)
         for style, worker, name in zip(pair, (pool.a, pool.b), "ab", strict=True)
     ]
@@ -97,7 +97,7 @@ def history_is_the_ledgers(
     for t in talks:
         kept = [i for i in ids if i.startswith(t.speaker + "-")]
         checks.holds(f"{session}: in the order in which {t.speaker} said them", kept == t.ids(), len(kept))
-    histories = [Client(w.port, talks[0].client.user).history(session) for w in (pool.a, pool.b)]
+    histories = [Client(w.port, talks[0].clients[0].user).history(session) for w in (pool.a, pool.b)]
     checks.holds(f"{session}: both workers tell the same history", histories[0] == histories[1])
     told = [m["turn_id"] for m in histories[0] if m["role"] == "user"]
     checks.holds(f"{session}: and it is that of Redis", told == ids, f"{len(told)} turns")
@@ -204,7 +204,7 @@ def catching_up_together(checks: Checks, pool: Pool) -> None:
     opened = eventually(lambda: all(readiness(w).word == "ok" for w in (pool.a, pool.b)), 20, 0.05)
     checks.holds("both workers are ready", opened)
     pool.proxy.begin(Answers(http1))
-    talk = Conversation("late", "native", pool.a.port, 3 * ROUNDS, "hard")
+    talk = Conversation("late", "native", pool.a.port, 3 * ROUNDS, speaker="hard")
     talk.start()
     talk.join()
     checks.equal(
