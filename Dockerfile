@@ -13,6 +13,7 @@ RUN swift package resolve
 
 COPY Sources Sources
 COPY Tests Tests
+COPY Benchmarks/RedisThroughput Benchmarks/RedisThroughput
 RUN swift build --configuration release --product agentpool -Xswiftc -static-stdlib \
     && install -D --strip "$(swift build --configuration release --show-bin-path)/agentpool" /out/agentpool
 

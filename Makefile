@@ -46,7 +46,7 @@ bench: test-deps ## the benchmarks, beside what a user would pick instead; print
 
 .PHONY: lint
 lint: ## formatting and its rules
-	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 
 .PHONY: image
 image: ## the container image, with docker, podman or buildah

@@ -106,6 +106,11 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], path: "Tests/EarlyAck",
             swiftSettings: strict),
+        // Measures the Redis client beside redis-benchmark; `Benchmarks/run memory redis` builds it.
+        .executableTarget(
+            name: "redis-throughput",
+            dependencies: ["Redis", logging, .product(name: "NIOPosix", package: "swift-nio")],
+            path: "Benchmarks/RedisThroughput", swiftSettings: strict),
         tests("PoolAPI", [], data: ["Corpus"]),
         tests("Transport", ["CCurl", logging], data: ["Corpus", "Fixtures"]),
         tests("Redis", [logging] + nio),

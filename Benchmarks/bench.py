@@ -116,7 +116,8 @@ def main() -> None:
     processes.compile_tools()
     results = {
         "quick": chosen.quick,
-        "machine": report.machine(),
+        "machine": report.machine()
+        | {"peer": report.versions("fastapi", "uvicorn", "uvloop", "httptools", "httpx")},
         "first_token": first_token_rounds(plan),
         "cpu": cpu_rounds(plan),
         "saturated": saturated_rounds(plan),

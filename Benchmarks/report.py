@@ -29,10 +29,11 @@ def machine() -> dict[str, str]:
         "kernel": platform.release(),
         "swift": _first_line("swift", "--version"),
         "python": sys.version.split()[0],
-        "peer": ", ".join(
-            f"{p} {version(p)}" for p in ("fastapi", "uvicorn", "uvloop", "httptools", "httpx")
-        ),
     }
+
+
+def versions(*packages: str) -> str:
+    return ", ".join(f"{package} {version(package)}" for package in packages)
 
 
 def _first_line(*command: str) -> str:
