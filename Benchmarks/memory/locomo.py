@@ -107,7 +107,8 @@ def measure(path: Path, quick: bool, held_out: bool) -> str:
                 for variant in VARIANTS[:1] if quick else VARIANTS:
                     speaker.summary = variant.summary
                     outcomes.append(_run(conversations, variant, server, redis, minilm, model, speaker))
-                    print(f"  LoCoMo: {server.name}, {variant.name}", file=sys.stderr)
+                    any_five = percent(outcomes[-1].score.share("any@5"))
+                    print(f"  LoCoMo: {server.name}, {variant.name}: any@5 {any_five}", file=sys.stderr)
     return _report(conversations, outcomes, scores, held_out)
 
 
@@ -178,7 +179,7 @@ def _end_checkpoints(port: int) -> None:
     server = Redis(port=port)
     soon = int((time.time() + 60) * 1000)
     for key in server.scan_iter(match="*:session:*"):
-        server.hset(key, "e", soon)
+        server.hset(key, "e", str(soon))
 
 
 @contextmanager

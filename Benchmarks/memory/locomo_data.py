@@ -1,4 +1,4 @@
-"""LoCoMo's conversations as rounds of two lines, its questions with the sessions of their evidence, and how a ranking is judged."""
+"""LoCoMo's conversations as rounds of two lines, its questions with their evidence, and how a ranking is judged."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class MilvusRelay(grpc.GenericRpcHandler):
         self._channel.close()
 
     def refuse_writes(self, count: int) -> None:
-        """Answers the next upserts as a server does that is away, after they have been carried out: the worst case for a writer."""
+        """Answers the next upserts as a server does that is away, after they have been carried out."""
         with self._lock:
             self._refuse = count
 

@@ -136,7 +136,7 @@ class Nodes:
     def counters(self) -> Counters:
         total = Counters()
         for connection in self.connections:
-            info: dict[str, Any] = connection.info("stats")
+            info: Any = connection.info("stats")
             inward, outward = info["total_net_repl_input_bytes"], info["total_net_repl_output_bytes"]
             # A replica's own traffic is replication but for what we ask it.
             total.commands += 0 if self._is_replica(connection) else info["total_commands_processed"]
@@ -145,12 +145,10 @@ class Nodes:
             total.replicated += inward + outward
         return total
 
-    def masters(self) -> list[Redis]:
-        return [connection for connection in self.connections if not self._is_replica(connection)]
-
     @staticmethod
     def _is_replica(connection: Redis) -> bool:
-        return connection.role()[0] in (b"slave", "slave")
+        role: Any = connection.role()
+        return bool(role[0] == b"slave")
 
 
 def embeddings(stack: ExitStack, kind: str, delay_milliseconds: float = 0) -> Embeddings:

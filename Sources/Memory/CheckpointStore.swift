@@ -43,6 +43,8 @@ public protocol CheckpointStore: Sendable {
 
     /// Whether other processes may change what this one holds in L1, and whether it would hear of that.
     var otherWriters: OtherWriters { get }
+    /// A session has left L1; what the store holds there of its principal need not stay.
+    func released(_ scope: Scope)
     /// Calls `handler` with each session that another process has changed; nil: any may have been changed. It must not
     /// block.
     func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void)
@@ -65,6 +67,7 @@ public enum OtherWriters: Hashable, Sendable {
 /// A store that one process has for itself.
 extension CheckpointStore {
     public var otherWriters: OtherWriters { .none }
+    public func released(_ scope: Scope) {}
     public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {}
 }
 

@@ -160,6 +160,10 @@ public struct RedisCheckpoints: CheckpointStore {
 
     public var otherWriters: OtherWriters { elsewhere.isListening ? .heard : .unheard }
 
+    public func released(_ scope: Scope) {
+        elsewhere.lost(scope.principal)
+    }
+
     public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
         elsewhere.onChange(handler)
     }

@@ -106,6 +106,7 @@ public final class SessionMemory: Sendable {
             state.pool.discard(scope.session)
             state.activity.forget(scope.session)
         }
+        checkpoints.released(scope)
     }
 
     /// Sends sessions away that are too old, or too many; how many.

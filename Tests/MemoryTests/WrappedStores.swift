@@ -9,6 +9,7 @@ protocol WrappingCheckpoints: CheckpointStore {
 
 extension WrappingCheckpoints {
     var otherWriters: OtherWriters { base.otherWriters }
+    func released(_ scope: Scope) { base.released(scope) }
     func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
         base.onForeignChange(handler)
     }

@@ -113,7 +113,7 @@ struct NoServerTests {
             readDeadline: .milliseconds(700))
     }
 
-    private func version(_ port: Int, takes most: Duration = .seconds(20)) async throws -> MilvusError {
+    private func version(_ port: Int, takes most: Duration = .seconds(60)) async throws -> MilvusError {
         try await withClient(configuration(port)) { client in
             var error: MilvusError?
             let took = try await ContinuousClock().measure {

@@ -75,6 +75,8 @@ public final class EarlyAcknowledgingStore: CheckpointStore {
 extension EarlyAcknowledgingStore {
     public var otherWriters: OtherWriters { base.otherWriters }
 
+    public func released(_ scope: Scope) { base.released(scope) }
+
     public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
         base.onForeignChange(handler)
     }
