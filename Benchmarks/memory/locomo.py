@@ -140,7 +140,8 @@ def _run(
     with _clock(days[0][1].began) as clock, workers(away, status="degraded") as [worker]:
         _talk(days, Client(worker.port), speaker, clock)
     _end_checkpoints(redis)
-    archiving = replace(pool, model_url=None) if variant.summary == "builtin" else pool
+    # The plans are written; a turn that is said while questions are asked shall not become a memory among them.
+    archiving = replace(pool, rounds=1000, model_url=None if variant.summary == "builtin" else pool.model_url)
     raw = MilvusClient(uri=f"http://127.0.0.1:{server.port}")
     due = sum(len(session.rounds()) for c in conversations for session in c.sessions)
     with workers(archiving) as [worker]:

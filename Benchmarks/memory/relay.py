@@ -20,6 +20,8 @@ SCRIPT = re.compile(
 )
 # What links say to each other, which is no client's.
 REPLICATION = {"REPLCONF", "PSYNC", "SYNC"}
+# What a node sends without being asked: messages to those who have subscribed.
+PUSHED = "messages, unasked"
 
 Count = Callable[[bytearray], bool]
 
@@ -107,10 +109,13 @@ class Relays:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, node: int) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", node)
         asked: deque[str] = deque()
+        is_link = False
 
         def request(frame: bytearray) -> bool:
+            nonlocal is_link
             name = self._name(*first_words(frame))
-            if name in REPLICATION:
+            is_link = name in REPLICATION
+            if is_link:
                 return False
             self.tallies[name].calls += 1
             self.tallies[name].sent += len(frame)
@@ -118,8 +123,10 @@ class Relays:
             return True
 
         def answer(frame: bytearray) -> bool:
-            if asked:
-                self.tallies[asked.popleft()].answered += len(frame)
+            if is_link:
+                return False
+            tally = self.tallies[asked.popleft() if asked else PUSHED]
+            tally.answered += len(frame)
             return True
 
         await asyncio.gather(

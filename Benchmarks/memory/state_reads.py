@@ -13,7 +13,7 @@ from functools import partial
 
 from kit.worker import Worker
 from pool import Client, Pool, summed, wait_until, workers
-from relay import Relays, Tally
+from relay import PUSHED, Relays, Tally
 from servers import LITE, Counters, Nodes, milvus_lite, model, redis_cluster
 from tables import Cell, percent, table
 
@@ -23,7 +23,7 @@ ROUNDS = {f"script {name}" for name in ("attend", "reschedule", "forget work", "
 INDEXES = {"ZADD", "ZREM", "ZRANGE", "ZCOUNT", "ZCARD", "HSET", "HDEL", "HLEN", "HSCAN"}
 CONNECTION = {"AUTH", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "HELLO", "INFO", "PING", "ROLE", "SUBSCRIBE", "WAIT"}
 # What workers tell themselves and each other, and the look whether a node takes writes.
-BETWEEN_WORKERS = {"PUBLISH", "SET"}
+BETWEEN_WORKERS = {"PUBLISH", "SET", PUSHED}
 NO_STATE_READS = WRITES | ROUNDS | INDEXES | CONNECTION | BETWEEN_WORKERS | {"scripts not yet known to the node"}
 CLIENTS = 8
 
@@ -37,7 +37,7 @@ class Plan:
 
     @staticmethod
     def of(quick: bool) -> Plan:
-        return Plan(12, (5, 10), 3) if quick else Plan(100, (5, 10, 30), 10)
+        return Plan(12, (5, 10), 6) if quick else Plan(100, (5, 10, 30), 15)
 
 
 @dataclass
