@@ -67,8 +67,8 @@ extension RedisScript {
           return found
         end
         local function checkpointEnd() return tonumber(redis.call('HGET', session, 'e') or 0) end
-        -- When somebody is to look at the session, and the plan to be claimed then. It stays in the index as long as it has keys;
-        -- where all is archived, nobody need look before they go.
+        -- When somebody is to look at the session, and the plan to be claimed then. It stays in the index as long as it has keys: a
+        -- commit that begins a fragment moves nothing in it, so the next look is before the checkpoint ends, whatever is archived.
         local function nextLook(c, now, margin, grace)
           for _, first in ipairs(firsts()) do
             local b = batch(number(first))
@@ -76,7 +76,7 @@ extension RedisScript {
             if not b.parked then return math.max(b.next, math.min(b.till, now + 5000)), b end
           end
           local ends = checkpointEnd()
-          if c.k > c.h then return math.max(ends - margin, now + margin) end
+          if c.k > c.h or now < ends - margin then return math.max(ends - margin, now + margin) end
           return ends + grace
         end
         local function planned(first, last, agent, c)
