@@ -85,10 +85,23 @@ let package = Package(
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Crypto", package: "swift-crypto"),
             ] + nio, swiftSettings: strict),
+        .target(
+            name: "Kubernetes",
+            dependencies: [
+                "PoolAPI", "Transport", logging, .product(name: "Yams", package: "Yams"),
+                .product(name: "Crypto", package: "swift-crypto"),
+            ], swiftSettings: strict),
+        .target(
+            name: "Controller",
+            dependencies: [
+                "PoolAPI", "Kubernetes", "Transport", logging,
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ] + nio, swiftSettings: strict),
         .executableTarget(
             name: "agentpool",
             dependencies: [
-                "PoolAPI", "Worker", "Agent", "Memory", "Transport", logging,
+                "PoolAPI", "Worker", "Controller", "Kubernetes", "Agent", "Memory", "Transport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
@@ -98,6 +111,10 @@ let package = Package(
                 "Memory", "PoolAPI", "Transport", "Worker", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], path: "Tests/TestSupport", swiftSettings: strict),
+        // A stand-in for a cluster's API server; apart from TestSupport, which needs the whole worker.
+        .target(
+            name: "ClusterSupport", dependencies: ["PoolAPI", logging] + nio, path: "Tests/ClusterSupport",
+            swiftSettings: strict),
         .executableTarget(
             name: "agentpool-early-ack",
             dependencies: [
@@ -123,6 +140,12 @@ let package = Package(
         tests("Memory", [logging, "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
         tests("Agent", ["PoolAPI", "Transport", "Memory", logging], data: ["Corpus", "Fixtures"]),
         tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),
+        tests("Kubernetes", ["PoolAPI", "Transport", "ClusterSupport", logging] + nio),
+        tests("Controller", ["PoolAPI", "Kubernetes", "ClusterSupport", logging]),
+        .testTarget(
+            name: "OperatorTests",
+            dependencies: ["Controller", "Kubernetes", "PoolAPI", "Transport", "ClusterSupport", logging],
+            swiftSettings: strict),
         .testTarget(name: "HouseTests", swiftSettings: strict),
     ]
 )

@@ -15,6 +15,8 @@ struct LayeringTests {
         "Memory": ["Redis", "Milvus"],
         "Agent": ["PoolAPI", "Transport", "Memory"],
         "Worker": ["PoolAPI", "Agent", "Memory", "Transport"],
+        "Kubernetes": ["PoolAPI", "Transport"],
+        "Controller": ["PoolAPI", "Kubernetes", "Transport"],
         "agentpool": nil,
     ]
 

@@ -1,0 +1,4 @@
+import Testing
+
+@Suite("placeholder, to be replaced")
+struct PlaceholderTests {}
