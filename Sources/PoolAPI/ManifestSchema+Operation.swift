@@ -20,7 +20,7 @@ extension ManifestSchema {
         Field(
             "scaleDownWindow", "How long the load must be lower before pods go.",
             .duration(.seconds(0)...(.seconds(3600))), .defaults("5m")),
-    ])
+    ]).checking(autoscalingRules)
 
     static let ingress = Schema.object([
         Field("host", "The host name.", .host, .required),
@@ -42,7 +42,7 @@ extension ManifestSchema {
                     .choice(AgentPoolSpec.Ingress.Affinity.Key.self), .defaults("Cookie")),
                 Field(
                     "maxAge", "The cookie's life.", .duration(.seconds(60)...days(365)), .defaults("48h")),
-            ]), .defaults([:])),
+            ]).checking(affinityRules), .defaults([:])),
     ])
 
     static let gateway = Schema.object([
@@ -85,7 +85,7 @@ extension ManifestSchema {
                 Field("jwksURL", "Where the issuer's keys are.", .url, .required),
             ])
         ).notYet("JWT authentication is"),
-    ])
+    ]).checking(authRules)
 
     static let pod = Schema.object([
         Field(
