@@ -41,7 +41,8 @@ final class Transfer {
         mayBeSent = request.mayBeSent
         headParser = ResponseHeadParser(maxBytes: configuration.maxHeadBytes)
         deadlines = TransferDeadlines(
-            start: exchange.begun, idle: request.idleTimeout ?? configuration.idleTimeout, total: request.totalTimeout,
+            start: exchange.begun, idle: request.idleTimeout ?? configuration.idleTimeout,
+            total: request.totalTimeout,
             slowReader: configuration.slowReaderTimeout)
         self.easy.configure(request, at: target, with: configuration)
         if request.mayBeSent != nil || request.totalTimeout != nil {
@@ -94,7 +95,8 @@ final class Transfer {
         if let expired = deadlines.expired(at: CurlLoop.monotonicNow()) {
             failure = .expired(expired, target: exchange.target)
         } else if let mayBeSent, !mayBeSent() {
-            failure = TransportError(.withheld, "the request to \(exchange.target) was not to be sent any more")
+            failure = TransportError(
+                .withheld, "the request to \(exchange.target) was not to be sent any more")
         }
         return failure == nil
     }

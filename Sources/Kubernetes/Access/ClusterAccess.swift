@@ -14,12 +14,16 @@ public struct ClusterAccess: Sendable {
     var token: TokenSource?
 
     /// - Parameter token: sent with every request as it is.
-    public init(server: String, tls: TLSSettings = TLSSettings(), token: String? = nil, namespace: String = "default") {
+    public init(
+        server: String, tls: TLSSettings = TLSSettings(), token: String? = nil, namespace: String = "default"
+    ) {
         self.init(server: server, tls: tls, source: token.map { .fixed($0) }, namespace: namespace)
     }
 
     /// - Parameter tokenFile: read again as it changes.
-    public init(server: String, tls: TLSSettings = TLSSettings(), tokenFile: String, namespace: String = "default") {
+    public init(
+        server: String, tls: TLSSettings = TLSSettings(), tokenFile: String, namespace: String = "default"
+    ) {
         self.init(server: server, tls: tls, source: .file(tokenFile), namespace: namespace)
     }
 

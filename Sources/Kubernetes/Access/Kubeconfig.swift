@@ -134,10 +134,14 @@ private struct Kubeconfig {
         let text = String(decoding: try SmallFile.read(path, "the kubeconfig"), as: UTF8.self)
         let folder = (path as NSString).deletingLastPathComponent
         do {
-            return (try YAMLDecoder().decode(File.self, from: text.isEmpty ? "{}" : text), folder.isEmpty ? "." : folder)
+            return (
+                try YAMLDecoder().decode(File.self, from: text.isEmpty ? "{}" : text),
+                folder.isEmpty ? "." : folder
+            )
         } catch {
             // Without the parser's words, which quote the text.
-            throw ClusterAccessError("the kubeconfig \(path) is not what a kubeconfig looks like\(place(of: error))")
+            throw ClusterAccessError(
+                "the kubeconfig \(path) is not what a kubeconfig looks like\(place(of: error))")
         }
     }
 
@@ -186,10 +190,12 @@ private struct Kubeconfig {
         tls.isPeerVerified = !(cluster.isInsecure ?? false)
         tls.serverName = cluster.tlsServerName.flatMap { $0.isEmpty ? nil : $0 }
         tls.authorities = try Self.content(
-            cluster.authorityData, cluster.authority, folder, "the certificate authority of cluster \"\(clusterName)\"")
+            cluster.authorityData, cluster.authority, folder,
+            "the certificate authority of cluster \"\(clusterName)\"")
         guard tls.isPeerVerified || tls.authorities == nil else {
             throw ClusterAccessError(
-                "cluster \"\(clusterName)\" in \(files) has both a certificate authority and insecure-skip-tls-verify")
+                "cluster \"\(clusterName)\" in \(files) has both a certificate authority and insecure-skip-tls-verify"
+            )
         }
         var source: ClusterAccess.TokenSource?
         if let userName = context.user, !userName.isEmpty {
@@ -217,7 +223,8 @@ private struct Kubeconfig {
         tls.key = try content(user.keyData, user.key, folder, "the client key of user \"\(name)\"")
         guard (tls.certificate == nil) == (tls.key == nil) else {
             throw ClusterAccessError(
-                "user \"\(name)\" of the kubeconfig has a client certificate without its key, or the key alone")
+                "user \"\(name)\" of the kubeconfig has a client certificate without its key, or the key alone"
+            )
         }
         if let file = user.tokenFile { return .file(absolute(file, folder)) }
         return user.token.map { .fixed($0) }
@@ -228,7 +235,8 @@ private struct Kubeconfig {
         _ data: String?, _ path: String?, _ folder: String, _ what: String
     ) throws(ClusterAccessError) -> [UInt8]? {
         if let data, !data.isEmpty {
-            guard let decoded = Data(base64Encoded: data, options: .ignoreUnknownCharacters), !decoded.isEmpty else {
+            guard let decoded = Data(base64Encoded: data, options: .ignoreUnknownCharacters), !decoded.isEmpty
+            else {
                 throw ClusterAccessError("\(what) is not base64")
             }
             return Array(decoded)

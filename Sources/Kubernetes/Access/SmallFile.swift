@@ -9,7 +9,8 @@ enum SmallFile {
     static func read(_ path: String, _ what: String) throws(ClusterAccessError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            throw ClusterAccessError("\(what) can't be read from \(path): \(String(cString: strerror(errno)))")
+            throw ClusterAccessError(
+                "\(what) can't be read from \(path): \(String(cString: strerror(errno)))")
         }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
@@ -18,7 +19,8 @@ enum SmallFile {
             let count = Glibc.read(descriptor, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else {
-                throw ClusterAccessError("\(what) can't be read from \(path): \(String(cString: strerror(errno)))")
+                throw ClusterAccessError(
+                    "\(what) can't be read from \(path): \(String(cString: strerror(errno)))")
             }
             if count == 0 { return bytes }
             bytes.append(contentsOf: chunk[..<count])

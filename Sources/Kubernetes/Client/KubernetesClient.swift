@@ -75,7 +75,9 @@ public final class KubernetesClient: Sendable {
                     metadataOnly: metadataOnly))
             let decoder = JSONDecoder()
             for item in page.items {
-                do { items.append(try item.decoded(as: type, by: decoder)) } catch { throw .undecodable(type) }
+                do { items.append(try item.decoded(as: type, by: decoder)) } catch {
+                    throw .undecodable(type)
+                }
             }
             continuation = page.continuation
         } while continuation != nil
@@ -102,7 +104,9 @@ extension KubernetesClient {
         to request: APIRequest, under leadership: Leadership?, isPaced: Bool
     ) async throws(APIError) -> [UInt8] {
         let response = try await open(request, under: leadership, isPaced: isPaced)
-        do { return try await response.body.collect(upTo: Self.maxAnswerBytes) } catch { throw APIError(error) }
+        do { return try await response.body.collect(upTo: Self.maxAnswerBytes) } catch {
+            throw APIError(error)
+        }
     }
 
     /// Sends the request and returns at the head of an answer that says yes.
@@ -134,11 +138,11 @@ extension KubernetesClient {
         let headers = try self.headers(of: request)
         let now = ContinuousClock.now
         guard now < deadline else { throw .late(leadership, at: now) }
-        let http = HTTPRequest(
+        var message = HTTPRequest(
             method: request.method, url: server + request.target, headers: headers, body: request.body,
-            idleTimeout: request.idleTimeout ?? request.timeout, totalTimeout: deadline - now,
-            mayBeSent: leadership.map { leadership in { leadership.isHeld() } })
-        do { return try await self.http.execute(http) } catch { throw APIError(error) }
+            idleTimeout: request.idleTimeout ?? request.timeout, totalTimeout: deadline - now)
+        if let leadership { message.mayBeSent = { leadership.isHeld() } }
+        do { return try await http.execute(message) } catch { throw APIError(error) }
     }
 
     private func waitForTurn(until deadline: ContinuousClock.Instant) async throws(APIError) {
@@ -153,7 +157,8 @@ extension KubernetesClient {
             try await Task.sleep(until: now + wait, clock: .continuous)
         } catch {
             bucket.withLock { $0.putBack() }
-            throw APIError(status: 0, reason: APIError.Unanswered.cancelled, message: "the request was cancelled")
+            throw APIError(
+                status: 0, reason: APIError.Unanswered.cancelled, message: "the request was cancelled")
         }
     }
 
@@ -161,7 +166,9 @@ extension KubernetesClient {
         var headers = [(name: "Accept", value: request.accept), (name: "User-Agent", value: "agentpool")]
         if let type = request.contentType { headers.append(("Content-Type", type)) }
         do {
-            if let token = try credential.token(at: .now) { headers.append(("Authorization", "Bearer " + token)) }
+            if let token = try credential.token(at: .now) {
+                headers.append(("Authorization", "Bearer " + token))
+            }
         } catch {
             throw APIError(status: 0, reason: APIError.Unanswered.invalidRequest, message: error.message)
         }
@@ -206,8 +213,10 @@ extension APIError {
     fileprivate static func late(_ leadership: Leadership?, at now: ContinuousClock.Instant) -> APIError {
         if let leadership, leadership.remaining(at: now) == .zero {
             return APIError(
-                status: 0, reason: Unanswered.notLeading, message: "this process doesn't hold the lease any more")
+                status: 0, reason: Unanswered.notLeading,
+                message: "this process doesn't hold the lease any more")
         }
-        return APIError(status: 0, reason: Unanswered.timeout, message: "the request's time was up before it was sent")
+        return APIError(
+            status: 0, reason: Unanswered.timeout, message: "the request's time was up before it was sent")
     }
 }

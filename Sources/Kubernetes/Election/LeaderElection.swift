@@ -157,7 +157,8 @@ public struct LeaderElection: Sendable {
                 }
             case .create(let record):
                 let body = record.manifest(name: name, namespace: namespace, resourceVersion: nil)
-                machine.written(try await stored(.create(.leases, in: namespace, body: body), machine), at: .now)
+                machine.written(
+                    try await stored(.create(.leases, in: namespace, body: body), machine), at: .now)
             case .update(let record, let version):
                 machine.written(try await stored(update(record, version), machine), at: .now)
             }
@@ -175,7 +176,8 @@ public struct LeaderElection: Sendable {
             body: record.manifest(name: name, namespace: namespace, resourceVersion: version))
     }
 
-    private func stored(_ request: APIRequest, _ machine: LeaseMachine) async throws(APIError) -> StoredLease {
+    private func stored(_ request: APIRequest, _ machine: LeaseMachine) async throws(APIError) -> StoredLease
+    {
         var request = request
         // Half of the deadline, so that one call that hangs is not the end.
         request.timeout = timing.renewDeadline / 2
@@ -191,7 +193,8 @@ public struct LeaderElection: Sendable {
             do throws(APIError) {
                 if try await sayFarewell(machine) { logger.info("The lease was given back") }
             } catch {
-                logger.warning("The lease could not be given back and runs out", metadata: ["error": "\(error)"])
+                logger.warning(
+                    "The lease could not be given back and runs out", metadata: ["error": "\(error)"])
             }
         }.value
     }
@@ -209,9 +212,12 @@ public struct LeaderElection: Sendable {
         for isLast in [false, true] {
             if known == nil {
                 known = try KubernetesClient.decode(
-                    try await client.unpaced(limited(.get(.leases, name, in: namespace))), as: StoredLease.self)
+                    try await client.unpaced(limited(.get(.leases, name, in: namespace))),
+                    as: StoredLease.self)
             }
-            guard let lease = known, let record = machine.farewell(to: lease, timeOfDay: .now) else { return false }
+            guard let lease = known, let record = machine.farewell(to: lease, timeOfDay: .now) else {
+                return false
+            }
             do throws(APIError) {
                 _ = try await client.unpaced(limited(update(record, lease.resourceVersion)))
                 return true

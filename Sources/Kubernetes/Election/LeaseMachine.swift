@@ -157,7 +157,8 @@ public struct LeaseMachine: Sendable {
     ) -> Order {
         writeBegan = now
         var record = LeaseRecord(
-            holder: identity, durationSeconds: Int(timing.duration.components.seconds), acquireTime: timeOfDay,
+            holder: identity, durationSeconds: Int(timing.duration.components.seconds),
+            acquireTime: timeOfDay,
             renewTime: timeOfDay)
         guard let lease else { return .create(record) }
         if lease.record.holder == identity {

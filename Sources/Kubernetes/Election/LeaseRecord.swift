@@ -70,6 +70,7 @@ public struct StoredLease: Sendable, Equatable, Decodable {
         let spec = try container.decodeIfPresent(Spec.self, forKey: .spec)
         record = LeaseRecord(
             holder: spec?.holderIdentity ?? "", durationSeconds: spec?.leaseDurationSeconds ?? 0,
-            acquireTime: spec?.acquireTime, renewTime: spec?.renewTime, transitions: spec?.leaseTransitions ?? 0)
+            acquireTime: spec?.acquireTime, renewTime: spec?.renewTime,
+            transitions: spec?.leaseTransitions ?? 0)
     }
 }

@@ -82,7 +82,8 @@ extension JSONSlice {
             repeat {
                 var key = start..<start
                 if opening == UInt8(ascii: "{") {
-                    guard let quoted = scanner.value(), quoted.count >= 2, scanner.take(UInt8(ascii: ":")) else {
+                    guard let quoted = scanner.value(), quoted.count >= 2, scanner.take(UInt8(ascii: ":"))
+                    else {
                         return
                     }
                     key = start + quoted.lowerBound + 1..<start + quoted.upperBound - 1

@@ -12,7 +12,9 @@ public struct Timestamp: Sendable, Hashable, Comparable {
         microseconds = seconds &* 1_000_000
     }
 
-    public static func < (left: Timestamp, right: Timestamp) -> Bool { left.microseconds < right.microseconds }
+    public static func < (left: Timestamp, right: Timestamp) -> Bool {
+        left.microseconds < right.microseconds
+    }
 
     /// Nil where the text is not of the form `2006-01-02T15:04:05Z`, with a fraction or an offset instead of `Z`.
     public init?(_ text: String) {
@@ -35,7 +37,8 @@ extension Timestamp: Codable {
         let container = try decoder.singleValueContainer()
         let text = try container.decode(String.self)
         guard let value = Timestamp(text) else {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not a moment in RFC 3339")
+            throw DecodingError.dataCorruptedError(
+                in: container, debugDescription: "not a moment in RFC 3339")
         }
         self = value
     }
@@ -123,7 +126,8 @@ extension Timestamp {
         let shifted = (5 * dayOfYear + 2) / 153
         let month = shifted < 10 ? shifted + 3 : shifted - 9
         return (
-            yearOfEra + era.quotient * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shifted + 2) / 5 + 1
+            yearOfEra + era.quotient * 400 + (month <= 2 ? 1 : 0), month,
+            dayOfYear - (153 * shifted + 2) / 5 + 1
         )
     }
 }

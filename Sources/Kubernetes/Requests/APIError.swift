@@ -77,8 +77,11 @@ public struct APIError: Error, Sendable, Equatable {
     public var isTransient: Bool {
         switch status {
         case 0:
-            [Unanswered.noAnswer, Unanswered.tls, Unanswered.timeout, Unanswered.throttled, Unanswered.malformed]
-                .contains(reason)
+            [
+                Unanswered.noAnswer, Unanswered.tls, Unanswered.timeout, Unanswered.throttled,
+                Unanswered.malformed,
+            ]
+            .contains(reason)
         case 401, 408, 429, 500...: true
         default: false
         }
@@ -98,7 +101,8 @@ extension APIError {
         let seconds = header.flatMap { Int64($0) }
         guard text["kind"]?.string == "Status" else {
             self.init(
-                status: status, reason: Self.word(for: status), message: "answered \(status) without saying why",
+                status: status, reason: Self.word(for: status),
+                message: "answered \(status) without saying why",
                 retryAfter: seconds.map { .seconds($0) })
             return
         }

@@ -182,14 +182,16 @@ extension APIRequest {
         _ kind: ResourceKind, _ name: String, in namespace: String?, uid: String? = nil,
         resourceVersion: String? = nil, propagation: Propagation = .background
     ) -> APIRequest {
-        var body = #"{"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"\#(propagation.rawValue)""#
+        var body =
+            #"{"apiVersion":"v1","kind":"DeleteOptions","propagationPolicy":"\#(propagation.rawValue)""#
         let preconditions = [("resourceVersion", resourceVersion), ("uid", uid)].compactMap { name, value in
             value.map { "\"\(name)\":\($0.jsonQuoted)" }
         }
         if !preconditions.isEmpty { body += ",\"preconditions\":{\(preconditions.joined(separator: ","))}" }
         body += "}"
         return APIRequest(
-            "DELETE", path(kind, name, in: namespace), body: Array(body.utf8), contentType: "application/json")
+            "DELETE", path(kind, name, in: namespace), body: Array(body.utf8), contentType: "application/json"
+        )
     }
 }
 
@@ -206,7 +208,8 @@ extension APIRequest {
     }
 
     private static func groupPath(_ group: String, _ version: String) -> String {
-        group.isEmpty ? "/api/" + version.percentEncoded : "/apis/\(group.percentEncoded)/\(version.percentEncoded)"
+        group.isEmpty
+            ? "/api/" + version.percentEncoded : "/apis/\(group.percentEncoded)/\(version.percentEncoded)"
     }
 
     private static func path(_ kind: ResourceKind, in namespace: String?) -> String {
@@ -234,7 +237,8 @@ extension String {
         for byte in utf8 {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"),
                 UInt8(ascii: "~"):
                 encoded.unicodeScalars.append(Unicode.Scalar(byte))
             default:

@@ -82,7 +82,8 @@ public struct ClusterEvent: Sendable, Equatable {
         let text = object([
             ("apiVersion", ResourceKind.events.apiVersion.jsonQuoted), ("kind", "\"Event\""),
             ("metadata", object([("name", name.jsonQuoted), ("namespace", namespace.jsonQuoted)])),
-            ("type", severity.rawValue.jsonQuoted), ("reason", reason.jsonQuoted), ("action", action.jsonQuoted),
+            ("type", severity.rawValue.jsonQuoted), ("reason", reason.jsonQuoted),
+            ("action", action.jsonQuoted),
             ("note", note.cut(toBytes: 1024).jsonQuoted), ("eventTime", time.inMicroseconds.jsonQuoted),
             ("reportingController", controller.jsonQuoted), ("reportingInstance", instance.jsonQuoted),
             ("regarding", object(regarding)),

@@ -78,7 +78,9 @@ public struct WatchMachine: Sendable {
     }
 
     public mutating func pageArrived(resourceVersion: String, continuation next: String?) -> PageMeaning {
-        guard case .listing(let continuation) = phase else { return PageMeaning(isFirst: false, isLast: false) }
+        guard case .listing(let continuation) = phase else {
+            return PageMeaning(isFirst: false, isLast: false)
+        }
         if let next {
             phase = .listing(continuation: next)
         } else {

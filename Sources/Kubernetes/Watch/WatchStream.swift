@@ -43,7 +43,8 @@ struct WatchStream {
             }
             guard !lines.isOverlong else {
                 throw APIError(
-                    status: 0, reason: APIError.Unanswered.tooLarge, message: "an event of a watch is over its bound")
+                    status: 0, reason: APIError.Unanswered.tooLarge,
+                    message: "an event of a watch is over its bound")
             }
             do {
                 guard let chunk = try await body.next() else { return nil }

@@ -40,7 +40,9 @@ public struct Watcher<Object: Sendable>: Sendable {
         metadataOnly: Bool = false, timing: WatchMachine.Timing = .init(), logger: Logger,
         decode: @escaping @Sendable (JSONSlice) throws -> Object
     ) {
-        self.init(client, kind, namespace, labels, metadataOnly, timing, logger) { slice, _ in try decode(slice) }
+        self.init(client, kind, namespace, labels, metadataOnly, timing, logger) { slice, _ in
+            try decode(slice)
+        }
     }
 
     private init(
@@ -109,7 +111,7 @@ public struct Watcher<Object: Sendable>: Sendable {
             kind, in: namespace, labels: labels, from: version,
             timeout: timing.streamLength * Double.random(in: 1...2), metadataOnly: metadataOnly)
         request.idleTimeout = timing.silence
-        do {
+        do throws(APIError) {
             var stream = try await client.watch(request)
             machine.opened(at: .now)
             while let event = try await stream.next() {
