@@ -1,4 +1,5 @@
 import Testing
 
-@Suite("placeholder, to be replaced")
-struct PlaceholderTests {}
+@testable import ClusterSupport
+
+@Test func placeholder() {}
