@@ -18,7 +18,9 @@ enum Manifests {
     static func support() throws -> JSONValue { try #require(try file("examples/support.yaml").first) }
 
     /// The least that works.
-    static func pool(_ name: String, instructions: String = "Be of help.", _ more: JSONValue = [:]) -> JSONValue {
+    static func pool(_ name: String, instructions: String = "Be of help.", _ more: JSONValue = [:])
+        -> JSONValue
+    {
         var spec: [String: JSONValue] = [
             "agents": [["name": "assistant", "instructions": .string(instructions)]]
         ]

@@ -138,12 +138,16 @@ extension Stage {
                 let status: JSONValue = [
                     "phase": isOfJob ? "Succeeded" : "Running",
                     "conditions": [
-                        ["type": "Ready", "status": .string(isOfJob ? "False" : "True"), "lastTransitionTime": now]
+                        [
+                            "type": "Ready", "status": .string(isOfJob ? "False" : "True"),
+                            "lastTransitionTime": now,
+                        ]
                     ],
                 ]
                 // It may be gone by now.
                 _ = try? await patch(
-                    .pods, pod.name, in: namespace, subresource: "status", manager: "kubelet", ["status": status])
+                    .pods, pod.name, in: namespace, subresource: "status", manager: "kubelet",
+                    ["status": status])
             }
         }
     }

@@ -124,7 +124,9 @@ extension Stage {
                 let items: [ObjectHeader] = try await client.all(
                     kind, in: namespace ?? self.namespace,
                     labels: "\(PoolNames.managedSelector),\(PoolNames.poolLabel)=\(pool)")
-                for item in items { found["\(kind.kind) \(item.metadata.name)"] = item.metadata.resourceVersion }
+                for item in items {
+                    found["\(kind.kind) \(item.metadata.name)"] = item.metadata.resourceVersion
+                }
             } catch {
                 // A kind that this server does not serve.
                 if !error.isNotFound { throw error }

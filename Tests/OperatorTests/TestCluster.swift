@@ -22,7 +22,8 @@ enum ClusterKind: String, Sendable, CustomTestStringConvertible {
 
     static let onlyReal: ConditionTrait = .enabled(
         if: kubeconfig != nil,
-        "only a real API server shows this: KUBEBUILDER_ASSETS=... Tests/Kubernetes/api_server.py -- swift test")
+        "only a real API server shows this: KUBEBUILDER_ASSETS=... Tests/Kubernetes/api_server.py -- swift test"
+    )
 }
 
 /// One API server, and how the administrator and the controller reach it.
@@ -86,6 +87,8 @@ func eventually<Value>(
 }
 
 /// As `eventually`, for a condition.
-func until(_ what: String, within limit: Duration = .seconds(120), _ holds: () async throws -> Bool) async throws {
+func until(_ what: String, within limit: Duration = .seconds(120), _ holds: () async throws -> Bool)
+    async throws
+{
     try await eventually(what, within: limit) { try await holds() ? true : nil }
 }
