@@ -116,6 +116,11 @@ let package = Package(
             name: "ClusterSupport", dependencies: ["PoolAPI", logging] + nio, path: "Tests/ClusterSupport",
             swiftSettings: strict),
         .executableTarget(
+            name: "agentpool-api-stand-in",
+            dependencies: [
+                "ClusterSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/APIStandIn", swiftSettings: strict),
+        .executableTarget(
             name: "agentpool-early-ack",
             dependencies: [
                 "TestSupport", "Worker", "PoolAPI", "Memory", logging,
