@@ -33,7 +33,7 @@ struct ScriptedCall: Sendable {
     }
 
     var method: String
-    /// Path and query as they are sent.
+    /// Path and query as they are sent, but for the length of a watch, which is left to chance: `timeoutSeconds=*`.
     var target: String
     /// Nil where it doesn't matter.
     var body: String?
@@ -62,6 +62,8 @@ final class Gate: Sendable {
     }
 
     private let state = Mutex(State())
+
+    var isOpen: Bool { state.withLock { $0.isOpen } }
 
     func open() {
         let waiters = state.withLock { state in
@@ -120,6 +122,7 @@ final class ScriptedServer: Sendable {
     }
 
     /// Runs a test against the script; afterwards nothing of the script may be left, and nothing else have been called.
+    @discardableResult
     static func run<Result>(
         _ script: [ScriptedCall], _ body: (ScriptedServer) async throws -> Result
     ) async throws -> Result {
@@ -167,7 +170,9 @@ extension ScriptedCall {
     fileprivate func faults(of call: ScriptedServer.Received) -> [String] {
         var faults: [String] = []
         if method != call.method { faults.append("method") }
-        if target != call.target { faults.append("target") }
+        if target != call.target.replacing(#/timeoutSeconds=[0-9]+/#, with: "timeoutSeconds=*") {
+            faults.append("target")
+        }
         if let body, body != call.body { faults.append("body \(call.body)") }
         if let bodyCheck, !bodyCheck(call.body) { faults.append("body \(call.body)") }
         for (name, value) in headers where call.headers.first(name: name) != value {
@@ -266,6 +271,7 @@ struct NeverHappened: Error, CustomStringConvertible {
 }
 
 /// Runs a test with a client of the server and shuts the client down after it.
+@discardableResult
 func withClient<Result>(
     of access: ClusterAccess, limits: RequestLimits = .none, _ body: (KubernetesClient) async throws -> Result
 ) async throws -> Result {
@@ -292,4 +298,13 @@ func apiError(_ body: () async throws -> Void) async throws -> APIError {
 
 extension Logger {
     static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}
+
+extension Gate {
+    /// Returns once the gate is open.
+    func passed() async {
+        await withCheckedContinuation { continuation in
+            whenOpen { continuation.resume() }
+        }
+    }
 }
