@@ -1,5 +1,0 @@
-import Testing
-
-@testable import ClusterSupport
-
-@Test func placeholder() {}
