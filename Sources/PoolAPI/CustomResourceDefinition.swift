@@ -111,9 +111,12 @@ public enum CustomResourceDefinition {
     }
 
     private static func constraints(_ schema: Schema) -> [(String, Node)] {
-        let rules = schema.rules + boundRules(schema)
+        let rules = rules(of: schema)
         return form(schema) + (rules.isEmpty ? [] : [("x-kubernetes-validations", list(rules.map(rule)))])
     }
+
+    /// The rules of one value, those that are written out and those that follow from its bounds.
+    static func rules(of schema: Schema) -> [Schema.Rule] { schema.rules + boundRules(schema) }
 
     private static func rule(_ rule: Schema.Rule) -> Node {
         var members = [("rule", text(rule.expression)), ("message", text(rule.message))]

@@ -81,10 +81,9 @@ import Testing
         try withFolder([
             ".kube/config": first + "\n"
                 + second.replacing("users: [{name: u, user: {token: second}}]", with: "")
-        ]) {
-            folder in
-            #expect(
-                try ClusterAccess.kubeconfig(environment: ["HOME": folder]).server == "http://127.0.0.1:1")
+        ]) { folder in
+            let access = try ClusterAccess.kubeconfig(environment: ["HOME": folder])
+            #expect(access.server == "http://127.0.0.1:1")
         }
     }
 
@@ -112,7 +111,7 @@ import Testing
         ])
     func faults(text: String, expected: String) throws {
         try withFolder(["config": text]) { folder in
-            do {
+            do throws(ClusterAccessError) {
                 _ = try ClusterAccess.kubeconfig(path: "\(folder)/config", environment: [:])
                 Issue.record("taken")
             } catch {

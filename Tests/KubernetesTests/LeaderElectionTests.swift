@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    private static let get = { (answer: ScriptedCall.Answer) in ScriptedCall.get("\(path)/l", answer) }
+    private static func get(_ answer: ScriptedCall.Answer) -> ScriptedCall { .get("\(path)/l", answer) }
 
     private static func create(_ answer: ScriptedCall.Answer) -> ScriptedCall {
         .call("POST", path, where: holds("me", version: nil), answer)
@@ -108,7 +108,7 @@ import Testing
         ]) { server in
             try await withClient(of: server.access) { client in
                 let election = election(client, Self.idle)
-                let ended = Mutex(false)
+                let hasEnded = Gate()
                 let isLeading = Gate()
                 await withThrowingTaskGroup(of: Void.self) { group in
                     group.addTask {
@@ -117,7 +117,7 @@ import Testing
                             do { try await Task.sleep(for: .seconds(600)) } catch {
                                 // Still good for what has to be finished.
                                 #expect(leadership.isHeld())
-                                ended.withLock { $0 = true }
+                                hasEnded.open()
                                 throw error
                             }
                         }
@@ -126,7 +126,7 @@ import Testing
                     group.cancelAll()
                     await #expect(throws: CancellationError.self) { try await group.waitForAll() }
                 }
-                #expect(ended.withLock { $0 })
+                #expect(hasEnded.isOpen)
             }
         }
     }

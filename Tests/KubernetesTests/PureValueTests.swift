@@ -115,8 +115,30 @@ import Testing
                     manager: "agentpool", operation: "Apply", time: Timestamp("2026-01-01T00:00:00Z")),
                 ManagedFieldsEntry(manager: "kubelet", operation: "Update", subresource: "status"),
             ])
+        #expect(try ObjectHeader(JSONSlice(Array(text.utf8))).metadata == meta)
         let least = try JSONDecoder().decode(
             ObjectHeader.self, from: Data(#"{"metadata":{"name":"a"}}"#.utf8))
         #expect(least.metadata == ObjectMeta(name: "a"))
+    }
+
+    @Test("Metadata that are read straight from their JSON are what decoding them gives, or as unreadable")
+    func bothWays() throws {
+        let texts = [
+            #"{"name":"a","labels":{"a\/b":"\\\"","x":""},"annotations":null,"generation":null,"uid":"\\"}"#,
+            #"{"name":"a","namespace":"n","uidx":1,"namf":2,"generatiom":3,"finalizers":[],"ownerReferences":[]}"#,
+            #"{"namespace":"n"}"#, #"{"name":5}"#, #"{"name":"a","generation":"1"}"#,
+            #"{"name":"a","labels":{"a":1}}"#,
+            #"{"name":"a","deletionTimestamp":"yesterday"}"#, #"{"name":"a","managedFields":[{"time":"x"}]}"#,
+            #"{"name":"a","managedFields":[{"manager":"m","time":null},{}]}"#, #"{"name":"a\ud83d\ude00"}"#,
+        ]
+        for text in texts {
+            // Whether it can be read is the question; why not is asked below.
+            let decoded = try? JSONDecoder().decode(ObjectMeta.self, from: Data(text.utf8))
+            let read = try? ObjectMeta(JSONSlice(Array(text.utf8)))
+            #expect(decoded == read, "\(text)")
+        }
+        #expect(throws: ObjectMeta.Unreadable(description: "generation is no number")) {
+            try ObjectMeta(JSONSlice(Array(#"{"name":"a","generation":"1"}"#.utf8)))
+        }
     }
 }

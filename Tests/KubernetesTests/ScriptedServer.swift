@@ -63,6 +63,8 @@ final class Gate: Sendable {
 
     private let state = Mutex(State())
 
+    var isOpen: Bool { state.withLock { $0.isOpen } }
+
     func open() {
         let waiters = state.withLock { state in
             state.isOpen = true
@@ -120,6 +122,7 @@ final class ScriptedServer: Sendable {
     }
 
     /// Runs a test against the script; afterwards nothing of the script may be left, and nothing else have been called.
+    @discardableResult
     static func run<Result>(
         _ script: [ScriptedCall], _ body: (ScriptedServer) async throws -> Result
     ) async throws -> Result {
@@ -268,6 +271,7 @@ struct NeverHappened: Error, CustomStringConvertible {
 }
 
 /// Runs a test with a client of the server and shuts the client down after it.
+@discardableResult
 func withClient<Result>(
     of access: ClusterAccess, limits: RequestLimits = .none, _ body: (KubernetesClient) async throws -> Result
 ) async throws -> Result {

@@ -97,9 +97,10 @@ enum PodTemplate {
     /// The sessions of the first tier with a quarter for what is held twice on the way, and 384 MiB for turns, caches and the process.
     private static func memory(_ spec: AgentPoolSpec) -> String {
         let mebibyte = 1 << 20
-        let sessions = (spec.memory.session.maxBytes.bytes / mebibyte + 1) * 5 / 4
+        let sessions = (spec.memory.session.maxBytes.bytes + mebibyte - 1) / mebibyte * 5 / 4
         let total = (sessions + 384 + 63) / 64 * 64
-        return "\(total)Mi"
+        // As the API server writes the amount itself.
+        return total % 1024 == 0 ? "\(total / 1024)Gi" : "\(total)Mi"
     }
 
     private static func probe(_ path: String, period: Int, failures: Int, grace: Int? = nil) -> JSONValue {

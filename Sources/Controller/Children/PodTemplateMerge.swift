@@ -33,7 +33,9 @@ enum PodTemplateMerge {
                     mend: "use metadata and spec, as a Deployment's template has them"))
         }
         guard let metadata = own["metadata"] else { return problems }
-        guard case .object(let members) = metadata else { return problems }
+        guard case .object(let members) = metadata else {
+            return problems + [noObject("metadata")]
+        }
         for name in members.keys.sorted() where !["labels", "annotations"].contains(name) {
             problems.append(
                 .init(
@@ -41,7 +43,11 @@ enum PodTemplateMerge {
                     mend: "use labels and annotations only"))
         }
         for (field, kept) in [("labels", keptLabels), ("annotations", keptAnnotations)] {
-            guard case .object(let texts)? = members[field] else { continue }
+            guard let value = members[field] else { continue }
+            guard case .object(let texts) = value else {
+                problems.append(noObject("metadata.\(field)"))
+                continue
+            }
             for name in texts.keys.sorted() {
                 if kept.contains(name) || name == StrategicMerge.directive {
                     problems.append(
@@ -59,6 +65,12 @@ enum PodTemplateMerge {
             }
         }
         return problems
+    }
+
+    private static func noObject(_ field: String) -> ManifestError.Problem {
+        .init(
+            path: "\(root).\(field)", message: "expected an object",
+            mend: "write its fields below it, or remove it")
     }
 
     /// What no change to the pods may take away: without it there is no worker.

@@ -149,6 +149,7 @@ private struct Kubeconfig {
         switch error {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
             DecodingError.keyNotFound(_, let context), DecodingError.dataCorrupted(let context):
+            if let cause = context.underlyingError { return place(of: cause) }
             let path = context.codingPath.map(\.stringValue).joined(separator: ".")
             return path.isEmpty ? "" : ": see \(path)"
         case YamlError.scanner(_, _, let mark, _), YamlError.parser(_, _, let mark, _),
