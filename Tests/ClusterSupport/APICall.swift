@@ -43,6 +43,7 @@ struct APICall: Sendable {
 
     func json() throws(APIStatus) -> JSONValue {
         if body.isEmpty { return .object([:]) }
+        if contentType.hasSuffix("yaml"), body.first != UInt8(ascii: "{") { return try YAMLBody.read(body) }
         do { return try JSONBytes.read(body) } catch {
             throw .badRequest("the body is no JSON: \(error.message) at \(error.offset)")
         }
