@@ -28,8 +28,10 @@ public struct ControllerOptions: Sendable {
     /// The delay after a first failure, doubled with each that follows up to `lastRetry`.
     public var firstRetry: Duration = .milliseconds(250)
     public var lastRetry: Duration = .seconds(60)
-    /// How long a pool that is purged may wait for its pods beyond their drain, and how long its Job may take.
+    /// How long a pool that is purged may wait for its pods beyond their drain.
     public var purgeTimeout: Duration = .seconds(600)
+    /// How long the Job of a purge may take, its pod's start included.
+    public var purgeJobTimeout: Duration = .seconds(1_200)
     /// Metrics and health; nil for none. 0 asks the system for a free port.
     public var metricsPort: Int? = 8081
     public var metricsHost = "0.0.0.0"

@@ -227,7 +227,7 @@ public struct Operator: Service {
             loads: loads,
             events: EventRecorder(client: client, identity: options.identity, logger: logger),
             leadership: leadership,
-            limits: PurgeLimits(pods: options.purgeTimeout, job: options.purgeTimeout),
+            limits: PurgeLimits(pods: options.purgeTimeout, job: options.purgeJobTimeout),
             resyncInterval: options.resyncInterval, enqueue: { queue.add($0) }, logger: logger)
         queue.add(cache.pools)
         await withDiscardingTaskGroup { group in
@@ -238,7 +238,9 @@ public struct Operator: Service {
         }
     }
 
-    private func look(at key: PoolReference, _ reconciler: Reconciler) async -> WorkQueue<PoolReference>.Outcome {
+    private func look(at key: PoolReference, _ reconciler: Reconciler) async
+        -> WorkQueue<PoolReference>.Outcome
+    {
         let begun = ContinuousClock.now
         let outcome = await reconciler.reconcile(key)
         let duration = begun.duration(to: .now)

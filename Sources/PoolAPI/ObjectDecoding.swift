@@ -1,5 +1,4 @@
 // Reads AgentPool objects as an API server sends them.
-import Foundation
 
 extension AgentPool {
     /// Reads one object's JSON, completes it and validates it.
@@ -10,7 +9,7 @@ extension AgentPool {
     public static func decode(_ json: some Sequence<UInt8>) throws(ManifestError) -> AgentPool {
         let value: JSONValue
         do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(json))
+            value = try JSONText.value(of: Array(json))
         } catch {
             throw ManifestError(problems: [
                 .init(path: "", message: "is not JSON", mend: "this is the API server's to mend")

@@ -9,6 +9,6 @@ struct AgentPoolCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Run.self, WorkerCommand.self, DrainCommand.self, Chat.self, ReindexCommand.self, PrintCRD.self,
-            RenderCommand.self,
+            RenderCommand.self, ControllerCommand.self,
         ])
 }

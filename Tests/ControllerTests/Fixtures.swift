@@ -54,11 +54,9 @@ extension ChildRecord {
 
 extension DesiredChild {
     static func fixture(
-        _ id: ChildID, digest: UInt64 = 1, isOwned: Bool = true, replicas: Int? = nil,
-        isRecreating: Bool = false
+        _ id: ChildID, digest: UInt64 = 1, replicas: Int? = nil, isRecreating: Bool = false
     ) -> DesiredChild {
-        DesiredChild(
-            id: id, digest: digest, isOwned: isOwned, replicas: replicas, isRecreating: isRecreating)
+        DesiredChild(id: id, digest: digest, replicas: replicas, isRecreating: isRecreating)
     }
 }
 

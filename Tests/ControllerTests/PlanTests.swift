@@ -9,7 +9,10 @@ import Testing
         #expect(plan(.fixture(), noon) == Plan())
     }
 
-    @Test func `a new pool's children are applied in the order of their making, once their names are known to be free`() {
+    @Test
+    func
+        `a new pool's children are applied in the order of their making, once their names are known to be free`()
+    {
         var observed = Observed.fixture()
         observed.children = []
         observed.deployment = nil
@@ -96,7 +99,8 @@ import Testing
         #expect(plan(observed, noon) == Plan())
     }
 
-    @Test func `an autoscaler that is not wanted goes first, and the second manager gives the replicas back`() {
+    @Test func `an autoscaler that is not wanted goes first, and the second manager gives the replicas back`()
+    {
         var observed = Observed.fixture()
         observed.children.append(.fixture(.autoscaler))
         observed.children[3] = .fixture(.deployment, digest: 9, hasHandover: true)
@@ -125,7 +129,8 @@ import Testing
         var observed = Observed.fixture()
         let ingress = ChildID(kind: .ingress, name: "support")
         observed.children += [
-            .fixture(ingress), .fixture(.volume), .fixture(ChildID(kind: .service, name: "else"), owner: .other),
+            .fixture(ingress), .fixture(.volume),
+            .fixture(ChildID(kind: .service, name: "else"), owner: .other),
             .fixture(ChildID(kind: .service, name: "going"), isTerminating: true),
         ]
         observed.children[0].digest = 7
@@ -137,7 +142,7 @@ import Testing
 
     @Test func `a volume that outlived its pool is taken up by its label, and only so`() {
         var observed = Observed.fixture()
-        observed.desired?.children.append(.fixture(.volume, isOwned: false))
+        observed.desired?.children.append(.fixture(.volume))
         observed.lookUps[.volume] = .found(.fixture(.volume, owner: .none), nil)
         #expect(plan(observed, noon).findings.map(\.reason) == [.nameConflict])
         observed.lookUps = [:]
@@ -237,7 +242,9 @@ import Testing
         #expect(result.hasStatus)
     }
 
-    @Test func `what an earlier pool of the name left goes, once the API server confirms that this one is current`() {
+    @Test
+    func `what an earlier pool of the name left goes, once the API server confirms that this one is current`()
+    {
         var observed = Observed.fixture()
         observed.children[2].owner = .pool(otherUID)
         #expect(observed.hasLeftovers)

@@ -91,7 +91,10 @@ import Testing
         #expect(plan(observed, noon, limits).steps == [.delete(.purge, childUID, .background)])
     }
 
-    @Test func `embedded memory needs no Job, and a spec that can't be read or a deletion in the foreground none either`() {
+    @Test
+    func
+        `embedded memory needs no Job, and a spec that can't be read or a deletion in the foreground none either`()
+    {
         var embedded = observed
         embedded.desired?.purge = nil
         #expect(plan(embedded, noon, limits).steps == [.setFinalizers(["a/b"])])

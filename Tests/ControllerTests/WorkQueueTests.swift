@@ -88,9 +88,11 @@ import Testing
     }
 
     @Test(arguments: 0..<20)
-    func `whatever happens, each key that was added is given out in time, once at a time, and never too early`(
-        seed: Int
-    ) {
+    func
+        `whatever happens, each key that was added is given out in time, once at a time, and never too early`(
+            seed: Int
+        )
+    {
         var random = SeededGenerator(seed: UInt64(seed))
         var queue = WorkQueue<Int>(workers: 3, firstRetry: .milliseconds(100), lastRetry: .seconds(2))
         var now = start

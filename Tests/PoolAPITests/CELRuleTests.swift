@@ -94,8 +94,10 @@ import Testing
 
     @Test("Names that a rule reads are fields of the schema")
     func namesInRules() throws {
-        let names = Set(SchemaFields.paths(of: ManifestSchema.agentPool).flatMap { $0.split(separator: ".") })
-            .map { $0.replacing("[]", with: "") }
+        let names = Set(
+            SchemaFields.paths(of: ManifestSchema.agentPool).flatMap { path in
+                path.split(separator: ".").map { String($0.replacing("[]", with: "")) }
+            })
         for (field, rule) in Self.rules() {
             let text = rule.expression.replacing(/'[^']*'/, with: "''")
             for match in text.matches(of: /\.([A-Za-z]+)\b(?!\()/) where !names.contains(String(match.1)) {

@@ -10,7 +10,9 @@ final class ClusterCache: Sendable {
 
     /// Pools whose Deployment has pods of two templates, or will soon.
     var rolling: Set<PoolReference> { state.withLock { $0.rolling } }
-    var pools: [PoolReference] { state.withLock { state in state.entries.filter { $0.value.pool != nil }.map(\.key) } }
+    var pools: [PoolReference] {
+        state.withLock { state in state.entries.filter { $0.value.pool != nil }.map(\.key) }
+    }
     var poolCount: Int { state.withLock { state in state.entries.count { $0.value.pool != nil } } }
 
     /// What `body` makes of the state, in one go.

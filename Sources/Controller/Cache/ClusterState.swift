@@ -180,7 +180,8 @@ struct ClusterState: Sendable {
     }
 
     /// Makes every object of the pool count as unverified, where the last time is as long ago as the interval says.
-    mutating func beginResync(_ key: PoolReference, every interval: Duration, _ now: ContinuousClock.Instant) {
+    mutating func beginResync(_ key: PoolReference, every interval: Duration, _ now: ContinuousClock.Instant)
+    {
         guard let entry = entries[key] else { return }
         if let last = entry.syncedAt, last.duration(to: now) < interval { return }
         entries[key]?.syncedAt = now

@@ -29,7 +29,9 @@ final class EventRecorder: Sendable {
         self.logger = logger
     }
 
-    func record(_ note: EventNote, _ pool: PoolReference, _ uid: ObjectUID, under leadership: Leadership) async {
+    func record(_ note: EventNote, _ pool: PoolReference, _ uid: ObjectUID, under leadership: Leadership)
+        async
+    {
         let digest = Fingerprint.of("\(uid.text)\n\(note.reason)\n\(note.text)".utf8)
         let name = "\(pool.name).\(HexText.of(digest))"
         guard let count = count("\(pool.namespace)/\(name)", .now) else { return }

@@ -112,7 +112,9 @@ struct Reconciler: Sendable {
 
     // MARK: Executing
 
-    private func execute(_ plan: Plan, _ observed: Observed, _ logger: Logger) async throws(APIError) -> Outcome {
+    private func execute(_ plan: Plan, _ observed: Observed, _ logger: Logger) async throws(APIError)
+        -> Outcome
+    {
         var plan = plan
         let key = observed.key
         for note in plan.notes { await events.record(note, key, observed.pool.uid, under: leadership) }
@@ -221,7 +223,9 @@ struct Reconciler: Sendable {
     private func namespaceIsGoing(_ observed: Observed, _ logger: Logger) async throws(APIError) -> Outcome {
         guard observed.isPurging else { return .settled }
         let end = givingUp(observed, "its namespace is being deleted")
-        for note in end.notes { await events.record(note, observed.key, observed.pool.uid, under: leadership) }
+        for note in end.notes {
+            await events.record(note, observed.key, observed.pool.uid, under: leadership)
+        }
         for step in end.steps { _ = try await carryOut(step, observed, logger) }
         return .settled
     }
@@ -231,7 +235,9 @@ struct Reconciler: Sendable {
         guard case .apply(let child) = step,
             error.isInvalid || error.isForbidden || error.isNotFound || error.status == 405
         else { return nil }
-        let causes = error.causes.prefix(3).map { $0.field.isEmpty ? $0.message : "\($0.field): \($0.message)" }
+        let causes = error.causes.prefix(3).map {
+            $0.field.isEmpty ? $0.message : "\($0.field): \($0.message)"
+        }
         let words = causes.isEmpty ? error.message : causes.joined(separator: "; ")
         return Finding(.applyRefused, child.id.description, "the API server refuses it: \(words)")
     }

@@ -126,7 +126,10 @@ final class LoadPoller: Sendable {
                 as: ObjectHeader.self)
             var costs = Dictionary(
                 pods.filter { $0.metadata.deletionTimestamp == nil }.map {
-                    ($0.metadata.name, $0.metadata.annotations[DeletionCost.annotation].flatMap(Int.init) ?? 0)
+                    (
+                        $0.metadata.name,
+                        $0.metadata.annotations[DeletionCost.annotation].flatMap(Int.init) ?? 0
+                    )
                 }, uniquingKeysWith: { $1 })
             for (name, cost) in DeletionCost.changes(load, known: costs).sorted(by: { $0.key < $1.key }) {
                 let patch: JSONValue = [

@@ -48,8 +48,6 @@ struct DesiredChild: Sendable, Equatable {
     var digest: UInt64
     /// The manifest with the annotations of `ChildAnnotation`, as JSON.
     var body: [UInt8]
-    /// Whether the pool is to own the object, so that it goes with the pool.
-    var isOwned: Bool
     /// Of a Deployment: the replicas that the pool fixes; nil where an autoscaler sets them.
     var replicas: Int?
     /// Of a Deployment: whether all pods end before the first new one starts.
@@ -63,7 +61,6 @@ struct DesiredChild: Sendable, Equatable {
             PoolNames.digestAnnotation: .string(HexText.of(digest))
         ]
         self.digest = digest
-        isOwned = child.manifest["metadata"]?["ownerReferences"] != nil
         isRecreating = child.manifest["spec"]?["strategy"]?["type"] == "Recreate"
         replicas = nil
         if kind == .deployment {
@@ -74,13 +71,12 @@ struct DesiredChild: Sendable, Equatable {
     }
 
     init(
-        id: ChildID, digest: UInt64, body: [UInt8] = [], isOwned: Bool = true, replicas: Int? = nil,
+        id: ChildID, digest: UInt64, body: [UInt8] = [], replicas: Int? = nil,
         isRecreating: Bool = false
     ) {
         self.id = id
         self.digest = digest
         self.body = body
-        self.isOwned = isOwned
         self.replicas = replicas
         self.isRecreating = isRecreating
     }

@@ -57,7 +57,6 @@ private struct Planner {
             return
         }
         guard isOurs(known, wanted) else {
-            // Somebody else's Deployment says nothing about ours, nor does its autoscaler.
             if observed.isLeftover(known) {
                 deleteLeftover(known)
             } else {
@@ -77,8 +76,10 @@ private struct Planner {
     private func isOurs(_ known: ChildRecord, _ wanted: DesiredChild) -> Bool {
         switch known.owner {
         case .pool(let uid): uid == observed.pool.uid
-        // What outlives its pool has no owner, and belongs to whoever of its name comes next. It is in the cache by its labels.
-        case .none: !wanted.isOwned && observed.children.contains { $0.id == known.id }
+        // A volume that outlives its pool has no owner and belongs to whoever of its name comes next. It is in the cache by its
+        // labels. Its reclaim policy may have changed since.
+        case .none:
+            wanted.id.kind == .persistentVolumeClaim && observed.children.contains { $0.id == known.id }
         case .other: false
         }
     }
@@ -103,6 +104,9 @@ private struct Planner {
                 result.steps.append(.handOverReplicas(wanted.id, known.uid, replicas: current.wanted))
             }
             result.steps.append(.apply(wanted))
+        } else if let current, let verified = known.verified, verified.generation > current.generation {
+            // The cache shows the Deployment as it was before our last apply.
+            wait()
         }
         if wanted.replicas != nil, known.hasHandover {
             result.steps.append(.releaseReplicas(wanted.id, known.uid))

@@ -3,15 +3,16 @@ import Kubernetes
 import PoolAPI
 
 enum PoolFindings {
-    /// - Throws: As `AgentPoolSpec.unsupported`.
+    /// - Throws: As `AgentPoolSpec.unsupported`, and `UnknownLimitation`.
     static func of(_ context: PoolContext) throws -> [Finding] {
         let spec = context.pool.spec
         var findings = try spec.unsupported().map {
             Finding(.unsupportedField, $0.path, "\($0.message); \($0.mend)")
         }
         for limitation in Children.limitations(context) {
-            // A word that is not known here is an API that the cluster lacks: nothing else limits a pool.
-            let reason = Finding.Reason(rawValue: limitation.reason) ?? .missingAPI
+            guard let reason = Finding.Reason(rawValue: limitation.reason) else {
+                throw UnknownLimitation(reason: limitation.reason)
+            }
             findings.append(Finding(reason, "", limitation.message))
         }
         if spec.memory.redis == nil, spec.memory.embedded.storage == nil {
@@ -30,6 +31,12 @@ enum PoolFindings {
         }
         return error.problems.map { Finding(.invalidSpec, $0.path, "\($0.message); \($0.mend)") }
     }
+}
+
+/// A builder names a limitation that has no place among the findings.
+struct UnknownLimitation: Error, CustomStringConvertible {
+    var reason: String
+    var description: String { "\(reason) is no reason that a status can give" }
 }
 
 enum PoolURL {

@@ -6,8 +6,8 @@ import PoolAPI
 struct PurgeLimits: Sendable, Equatable {
     /// Beyond the time that pods have for their drain.
     var pods: Duration = .seconds(600)
-    /// The Job itself, its pod's start included.
-    var job: Duration = .seconds(600)
+    /// The Job itself, which ends by a limit of its own after 900 s.
+    var job: Duration = .seconds(1_200)
     /// Between two looks at whether the pods are gone.
     var lookAgain: Duration = .seconds(2)
 }
@@ -74,6 +74,7 @@ func givingUp(_ observed: Observed, _ why: String) -> Plan {
         [
             EventNote(
                 .warning, "PurgeAbandoned",
-                "The pool's memory stays, for \(why); forget it by `agentpool purge` with the pool's manifest")
+                "The pool's memory stays, for \(why); forget it by `agentpool purge` with the pool's manifest"
+            )
         ])
 }

@@ -6,8 +6,8 @@ struct Finding: Sendable, Hashable {
         case invalidSpec = "InvalidSpec"
         /// The spec asks for what this version can't serve.
         case unsupportedField = "UnsupportedField"
-        /// The cluster lacks an API that the spec needs.
-        case missingAPI = "MissingAPI"
+        /// The cluster has no Gateway API, and the spec asks for a route.
+        case gatewayUnavailable = "GatewayUnavailable"
         /// An object that somebody else owns stands where a child should.
         case nameConflict = "NameConflict"
         /// The API server won't have a child as it is.
@@ -16,6 +16,8 @@ struct Finding: Sendable, Hashable {
         case rolloutStalled = "ProgressDeadlineExceeded"
         /// The cluster's gateways can't keep a session on one pod.
         case affinityUnavailable = "AffinityUnavailable"
+        /// Without KEDA nothing scales by sessions.
+        case loadScalingUnavailable = "LoadScalingUnavailable"
         /// Memory goes with its pod.
         case ephemeral = "EmbeddedWithoutVolume"
     }
@@ -38,8 +40,13 @@ struct Finding: Sendable, Hashable {
     /// Whether the pool can't become what its spec says before somebody does something about it.
     var stalls: Bool {
         switch reason {
-        case .invalidSpec, .unsupportedField, .missingAPI, .nameConflict, .applyRefused, .rolloutStalled: true
-        case .affinityUnavailable, .ephemeral: false
+        case .invalidSpec, .unsupportedField, .gatewayUnavailable, .nameConflict, .applyRefused,
+            .rolloutStalled:
+            true
+        case .affinityUnavailable, .loadScalingUnavailable, .ephemeral: false
         }
     }
+
+    /// Whether the pool serves, but not all that its spec asks for.
+    var degrades: Bool { reason == .affinityUnavailable || reason == .loadScalingUnavailable }
 }

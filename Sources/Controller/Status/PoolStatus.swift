@@ -49,11 +49,15 @@ struct StatusInput: Sendable {
                 EventNote(.warning, $0.reason.rawValue, $0.text)
             }
         }
-        for (type, reason) in [
-            (ConditionType.affinityUnavailable, Finding.Reason.affinityUnavailable), (.ephemeral, .ephemeral),
-        ] where isNew(type) {
-            notes += findings.filter { $0.reason == reason }.prefix(Self.most)
-                .map { EventNote(.warning, $0.reason.rawValue, $0.text) }
+        if isNew(.degraded) {
+            notes += findings.filter(\.degrades).prefix(Self.most).map {
+                EventNote(.warning, $0.reason.rawValue, $0.text)
+            }
+        }
+        if isNew(.ephemeral) {
+            notes += findings.filter { $0.reason == .ephemeral }.map {
+                EventNote(.warning, "Ephemeral", $0.text)
+            }
         }
         if isNew(.ready) { notes.append(EventNote(.normal, "Ready", "The pool serves as its spec says.")) }
         return notes
@@ -142,10 +146,9 @@ extension StatusInput {
             return Verdict(
                 true, "PodsNotReady", "\(deployment.ready) of \(deployment.wanted) pods are ready.")
         }
-        let found = findings.filter { $0.reason == .affinityUnavailable }
-        return found.isEmpty
-            ? Verdict(false, "AsExpected", "Nothing is amiss.")
-            : Verdict(true, Finding.Reason.affinityUnavailable.rawValue, words(found))
+        let found = findings.filter(\.degrades)
+        guard let first = found.first else { return Verdict(false, "AsExpected", "Nothing is amiss.") }
+        return Verdict(true, first.reason.rawValue, words(found))
     }
 
     private func readyVerdict(_ stalled: Verdict, _ reconciling: Verdict, _ available: Verdict) -> Verdict {

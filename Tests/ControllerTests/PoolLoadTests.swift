@@ -1,0 +1,45 @@
+import Kubernetes
+import Testing
+
+@testable import Controller
+
+@Suite struct PoolLoadTests {
+    private let start = ContinuousClock.now
+
+    @Test func `the number of sessions shown follows the true one without being written for each`() {
+        var count = SessionCount()
+        #expect(count.observe(100, start))
+        #expect(!count.observe(105, start + .seconds(90)), "within a tenth")
+        #expect(count.observe(120, start + .seconds(90)))
+        #expect(!count.observe(300, start + .seconds(120)), "too soon")
+        #expect(count.observe(300, start + .seconds(151)))
+        #expect(count.observe(0, start + .seconds(152)), "the last session is told at once")
+        #expect(count.observe(1, start + .seconds(153)), "and so is the first")
+        #expect(count.shown == 1)
+    }
+
+    @Test func `a pod's cost grows with its sessions in doubling steps`() {
+        #expect([0, 1, 2, 3, 4, 7, 8, 1_000].map(DeletionCost.of) == [0, 1, 2, 2, 3, 3, 4, 10])
+        #expect(DeletionCost.of(-5) == 0)
+    }
+
+    @Test func `only the pool's own pods get a cost, and only where it changes`() {
+        let load = PoolLoad(
+            activeSessions: 20,
+            pods: [
+                .init(name: "a", activeSessions: 9), .init(name: "b", activeSessions: 2),
+                .init(name: "stranger", activeSessions: 9),
+            ])
+        #expect(DeletionCost.changes(load, known: ["a": 0, "b": 2]) == ["a": 4])
+        #expect(DeletionCost.changes(load, known: ["a": 0]) == [:], "one pod has nobody to give way to")
+    }
+
+    @Test func `a load is read as workers write it`() throws {
+        let text = """
+            {"activeSessions": 3, "runningTurns": 1, "pendingRequests": 0,
+             "pods": [{"name": "a", "activeSessions": 3, "runningTurns": 1, "pendingRequests": 0}]}
+            """
+        let load = try JSONSlice(Array(text.utf8)).decoded(as: PoolLoad.self)
+        #expect(load == PoolLoad(activeSessions: 3, pods: [.init(name: "a", activeSessions: 3)]))
+    }
+}
