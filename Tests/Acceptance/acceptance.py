@@ -10,8 +10,10 @@ import crash
 import drain
 import memory
 import outages
+import purge
 import refusals
 import sdk
+import secure_redis
 import slow_reader
 import two_workers
 from kit.checks import Checks, run
@@ -29,6 +31,8 @@ def main() -> None:
         "drain": drain.program,
         "refusals": refusals.program,
         "slow_reader": slow_reader.program,
+        "secure_redis": secure_redis.program,
+        "purge": purge.program,
         "two_workers": two_workers.program,
         "bad_stores": bad_stores.program,
         "crash": crash.check,

@@ -2,7 +2,6 @@
 /// it did not expect.
 
 import Foundation
-import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -33,7 +32,7 @@ struct ScriptedCall: Sendable {
     }
 
     var method: String
-    /// Path and query as they are sent.
+    /// Path and query as they are sent, but for the length of a watch, which is left to chance: `timeoutSeconds=*`.
     var target: String
     /// Nil where it doesn't matter.
     var body: String?
@@ -62,6 +61,8 @@ final class Gate: Sendable {
     }
 
     private let state = Mutex(State())
+
+    var isOpen: Bool { state.withLock { $0.isOpen } }
 
     func open() {
         let waiters = state.withLock { state in
@@ -120,6 +121,7 @@ final class ScriptedServer: Sendable {
     }
 
     /// Runs a test against the script; afterwards nothing of the script may be left, and nothing else have been called.
+    @discardableResult
     static func run<Result>(
         _ script: [ScriptedCall], _ body: (ScriptedServer) async throws -> Result
     ) async throws -> Result {
@@ -167,7 +169,9 @@ extension ScriptedCall {
     fileprivate func faults(of call: ScriptedServer.Received) -> [String] {
         var faults: [String] = []
         if method != call.method { faults.append("method") }
-        if target != call.target { faults.append("target") }
+        if target != call.target.replacing(#/timeoutSeconds=[0-9]+/#, with: "timeoutSeconds=*") {
+            faults.append("target")
+        }
         if let body, body != call.body { faults.append("body \(call.body)") }
         if let bodyCheck, !bodyCheck(call.body) { faults.append("body \(call.body)") }
         for (name, value) in headers where call.headers.first(name: name) != value {
@@ -252,44 +256,11 @@ private final class CallHandler: ChannelInboundHandler {
     }
 }
 
-/// Waits for what must come true; fails after two minutes.
-func waitUntil(_ what: String, _ condition: () async throws -> Bool) async throws {
-    let end = ContinuousClock.now + .seconds(120)
-    while try await !condition() {
-        guard ContinuousClock.now < end else { throw NeverHappened(description: "never: \(what)") }
-        try await Task.sleep(for: .milliseconds(5))
+extension Gate {
+    /// Returns once the gate is open.
+    func passed() async {
+        await withCheckedContinuation { continuation in
+            whenOpen { continuation.resume() }
+        }
     }
-}
-
-struct NeverHappened: Error, CustomStringConvertible {
-    let description: String
-}
-
-/// Runs a test with a client of the server and shuts the client down after it.
-func withClient<Result>(
-    of access: ClusterAccess, limits: RequestLimits = .none, _ body: (KubernetesClient) async throws -> Result
-) async throws -> Result {
-    let client = KubernetesClient(access: access, limits: limits, logger: .quiet)
-    do {
-        let result = try await body(client)
-        await client.shutdown()
-        return result
-    } catch {
-        await client.shutdown()
-        throw error
-    }
-}
-
-/// The error of a call that has to fail.
-func apiError(_ body: () async throws -> Void) async throws -> APIError {
-    do {
-        try await body()
-    } catch let error as APIError {
-        return error
-    }
-    throw NeverHappened(description: "the call succeeded")
-}
-
-extension Logger {
-    static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }

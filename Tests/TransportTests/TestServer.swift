@@ -33,7 +33,8 @@ final class TestServer: Sendable {
 
     static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures")
 
-    init(_ kind: Kind, certificate: Certificate? = nil) async throws {
+    /// - Parameter clientAuthority: the file of whom clients' certificates have to be signed by; nil asks for none.
+    init(_ kind: Kind, certificate: Certificate? = nil, clientAuthority: String? = nil) async throws {
         let python = "/usr/bin/python3"
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw Unavailable(description: "\(python) is missing: apt-get install python3 python3-h2")
@@ -42,6 +43,7 @@ final class TestServer: Sendable {
         process.executableURL = URL(filePath: python)
         process.arguments = [Self.fixtures.appending(path: kind.rawValue).path]
         if let certificate { process.arguments?.append(contentsOf: [certificate.file, certificate.keyFile]) }
+        if let clientAuthority { process.arguments?.append(clientAuthority) }
         process.environment = ["PYTHONDONTWRITEBYTECODE": "1"]
         let input = Pipe()
         let output = Pipe()
@@ -127,7 +129,8 @@ struct Certificate {
     let file: String
     let keyFile: String
 
-    init() async throws {
+    /// - Parameter names: whom it is for, in OpenSSL's form.
+    init(names: String = "DNS:localhost,IP:127.0.0.1") async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "transport-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         file = folder.appending(path: "certificate.pem").path
@@ -137,7 +140,7 @@ struct Certificate {
         openssl.arguments = [
             "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
             "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout",
+            "-subj", "/CN=localhost", "-addext", "subjectAltName=\(names)", "-keyout",
             keyFile,
             "-out", file,
         ]

@@ -1,7 +1,6 @@
 // Access as a kubeconfig describes it: which files count, how they are merged, and what of them is understood.
 
 import Foundation
-import PoolAPI
 import Transport
 import Yams
 
@@ -149,6 +148,7 @@ private struct Kubeconfig {
         switch error {
         case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context),
             DecodingError.keyNotFound(_, let context), DecodingError.dataCorrupted(let context):
+            if let cause = context.underlyingError { return place(of: cause) }
             let path = context.codingPath.map(\.stringValue).joined(separator: ".")
             return path.isEmpty ? "" : ": see \(path)"
         case YamlError.scanner(_, _, let mark, _), YamlError.parser(_, _, let mark, _),

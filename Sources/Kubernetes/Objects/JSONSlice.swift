@@ -50,6 +50,9 @@ public struct JSONSlice: Sendable {
         return all.map { JSONSlice(bytes[$0]) }
     }
 
+    /// This integer; nil where this is none, or one that is too large.
+    public var integer: Int? { Int(String(decoding: bytes, as: UTF8.self)) }
+
     /// The text of this string; nil where this is no string, or one that isn't well-formed.
     public var string: String? {
         guard bytes.count >= 2, bytes.first == UInt8(ascii: "\""), bytes.last == UInt8(ascii: "\"") else {
@@ -61,8 +64,8 @@ public struct JSONSlice: Sendable {
         return try? JSONDecoder().decode(String.self, from: Data(bytes))
     }
 
-    /// Whether this is `true`.
     public var isTrue: Bool { bytes.elementsEqual("true".utf8) }
+    public var isNull: Bool { bytes.elementsEqual("null".utf8) }
 
     public func decoded<Value: Decodable>(
         as type: Value.Type, by decoder: JSONDecoder = JSONDecoder()
@@ -72,11 +75,30 @@ public struct JSONSlice: Sendable {
 }
 
 extension JSONSlice {
+    /// Calls `body` with each member of this object that isn't null, its name as it is written; with none where this is
+    /// no object.
+    func forEachMember(
+        _ body: (_ name: ArraySlice<UInt8>, _ value: JSONSlice) throws -> Void
+    ) rethrows {
+        try walk(UInt8(ascii: "{")) { key, value in
+            let slice = JSONSlice(bytes[value])
+            if !slice.isNull { try body(bytes[key], slice) }
+            return true
+        }
+    }
+
+    /// The text of a member's name, which is one of this object's bytes.
+    func text(ofName name: ArraySlice<UInt8>) -> String? {
+        JSONSlice(bytes[name.startIndex - 1..<name.endIndex + 1]).string
+    }
+
     /// Calls `body` with the places of each member's name, empty in an array, and value, until it returns false or
     /// the text isn't JSON.
-    private func walk(_ opening: UInt8, _ body: (_ key: Range<Int>, _ value: Range<Int>) -> Bool) {
+    private func walk(_ opening: UInt8, _ body: (_ key: Range<Int>, _ value: Range<Int>) throws -> Bool)
+        rethrows
+    {
         let start = bytes.startIndex
-        bytes.withUnsafeBufferPointer { text in
+        try bytes.withUnsafeBufferPointer { text in
             var scanner = JSONScanner(text)
             guard scanner.take(opening) else { return }
             repeat {
@@ -89,7 +111,7 @@ extension JSONSlice {
                     key = start + quoted.lowerBound + 1..<start + quoted.upperBound - 1
                 }
                 guard let value = scanner.value(),
-                    body(key, start + value.lowerBound..<start + value.upperBound)
+                    try body(key, start + value.lowerBound..<start + value.upperBound)
                 else { return }
             } while scanner.take(UInt8(ascii: ","))
         }
@@ -144,16 +166,20 @@ private struct JSONScanner {
         return depth == 0 && position > start ? start..<position : nil
     }
 
+    /// Goes from a string's first quote to behind its last. Most of a text is in strings, so they are searched, not
+    /// walked through.
     private mutating func skipString() -> Bool {
+        guard let base = text.baseAddress else { return false }
+        let first = position
         position += 1
-        while position < text.count {
-            switch text[position] {
-            case UInt8(ascii: "\""):
-                position += 1
-                return true
-            case UInt8(ascii: "\\"): position += 2
-            default: position += 1
-            }
+        while position < text.count,
+            let found = memchr(base + position, Int32(UInt8(ascii: "\"")), text.count - position)
+        {
+            let quote = UnsafeRawPointer(found) - UnsafeRawPointer(base)
+            position = quote + 1
+            var before = quote - 1
+            while before > first, base[before] == UInt8(ascii: "\\") { before -= 1 }
+            if (quote - 1 - before).isMultiple(of: 2) { return true }
         }
         return false
     }

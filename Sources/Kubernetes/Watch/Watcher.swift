@@ -156,6 +156,7 @@ public struct Watcher<Object: Sendable>: Sendable {
 }
 
 extension Watcher where Object: Decodable {
+    /// For objects of which there are many, `decode` can do with less: see ``ObjectMeta/init(_:)``.
     public init(
         client: KubernetesClient, kind: ResourceKind, namespace: String?, labels: String? = nil,
         metadataOnly: Bool = false, timing: WatchMachine.Timing = .init(), logger: Logger
