@@ -273,7 +273,7 @@ struct StandInState: Sendable {
                 .map { WatchLine.line("ADDED", watch.wantsMetadata ? Self.partial($0) : $0.bytes) }
         } else {
             guard let version = Int(version) else { throw .badRequest("no resource version: \(version)") }
-            watch.first = try store.changes(after: version, of: resource).compactMap {
+            watch.first = try store.changes(after: version, of: resource.name).compactMap {
                 WatchLine.line($0, to: watch)
             }
         }

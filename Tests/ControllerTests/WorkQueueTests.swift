@@ -5,7 +5,10 @@ import Testing
 @Suite struct WorkQueueTests {
     private let start = ContinuousClock.now
 
-    @Test func `a key that is added twice is given out once, at the earlier time`() {
+    @Test(
+        "Whatever happens, each key that was added is given out in time, once at a time, and never too early",
+        "A key that is added twice is given out once, at the earlier time")
+    func keyAddedTwice() {
         var queue = WorkQueue<String>(workers: 2)
         queue.add("a", at: start + .seconds(10))
         queue.add("a", at: start + .seconds(3))
@@ -16,7 +19,8 @@ import Testing
         #expect(queue.next(start + .seconds(20)) == .waitForChange)
     }
 
-    @Test func `a key that runs is not given out again before it has finished`() {
+    @Test("A key that runs is not given out again before it has finished")
+    func keyRunsNot() {
         var queue = WorkQueue<String>(workers: 2)
         queue.add("a", at: start)
         #expect(queue.next(start) == .run("a"))
@@ -26,7 +30,8 @@ import Testing
         #expect(queue.next(start) == .run("a"))
     }
 
-    @Test func `no more keys run than there are workers`() {
+    @Test("No more keys run than there are workers")
+    func noMoreKeys() {
         var queue = WorkQueue<Int>(workers: 2)
         for key in 0..<3 { queue.add(key, at: start) }
         #expect(queue.next(start) == .run(0))
@@ -36,7 +41,8 @@ import Testing
         #expect(queue.next(start) == .run(2))
     }
 
-    @Test func `a failing key waits twice as long each time, up to a limit, and a success forgets that`() {
+    @Test("A failing key waits twice as long each time, up to a limit, and a success forgets that")
+    func failingKeyWaits() {
         var queue = WorkQueue<String>(workers: 1, firstRetry: .seconds(1), lastRetry: .seconds(5))
         var now = start
         queue.add("a", at: now)
@@ -55,7 +61,8 @@ import Testing
         #expect(queue.next(now) == .waitUntil(now + .milliseconds(500)))
     }
 
-    @Test func `a change that comes while a key fails does not wait for the retry`() {
+    @Test("A change that comes while a key fails does not wait for the retry")
+    func changeComesWhile() {
         var queue = WorkQueue<String>(workers: 1)
         queue.add("a", at: start)
         #expect(queue.next(start) == .run("a"))
@@ -64,13 +71,15 @@ import Testing
         #expect(queue.next(start) == .run("a"))
     }
 
-    @Test func `keys of one time come out in the order in which they went in`() {
+    @Test("Keys of one time come out in the order in which they went in")
+    func keysOneTime() {
         var queue = WorkQueue<Int>(workers: 100)
         for key in [7, 3, 9, 1] { queue.add(key, at: start) }
         for key in [7, 3, 9, 1] { #expect(queue.next(start) == .run(key)) }
     }
 
-    @Test func `a key that is removed does not come`() {
+    @Test("A key that is removed does not come")
+    func keyRemovedDoes() {
         var queue = WorkQueue<String>(workers: 1)
         queue.add("a", at: start)
         queue.remove("a")
@@ -78,7 +87,8 @@ import Testing
         #expect(queue.depth == 0)
     }
 
-    @Test func `the longest run is told, for the liveness probe`() {
+    @Test("The longest run is told, for the liveness probe")
+    func longestRunTold() {
         var queue = WorkQueue<String>(workers: 2)
         queue.add("a", at: start)
         _ = queue.next(start)
@@ -88,11 +98,9 @@ import Testing
     }
 
     @Test(arguments: 0..<20)
-    func
-        `whatever happens, each key that was added is given out in time, once at a time, and never too early`(
-            seed: Int
-        )
-    {
+    func whateverHappensEach(
+        seed: Int
+    ) {
         var random = SeededGenerator(seed: UInt64(seed))
         var queue = WorkQueue<Int>(workers: 3, firstRetry: .milliseconds(100), lastRetry: .seconds(2))
         var now = start
