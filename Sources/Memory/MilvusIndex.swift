@@ -13,6 +13,8 @@ public final class MilvusIndex: MemoryIndex {
     private static let candidates = 48
 
     public let embedding: EmbeddingSpace
+    /// The digest of the pool that rows are written for.
+    private let pool: String
     private let client: MilvusClient
     private let opening: MilvusOpening
     private let logger: Logger
@@ -26,12 +28,16 @@ public final class MilvusIndex: MemoryIndex {
 
     /// Connects to nothing yet: `run` does.
     ///
-    /// - Parameter collection: the name of the collection, which belongs to one embedding.
+    /// - Parameters:
+    ///   - pool: the pool's memory scope. Pools may share a collection.
+    ///   - collection: the name of the collection, which belongs to one embedding.
     /// - Throws: where the settings can't be used, such as a file that is not there.
     public init(
-        _ settings: MilvusSettings, collection: String, embedding: EmbeddingSpace, logger: Logger
+        _ settings: MilvusSettings, pool: String, collection: String, embedding: EmbeddingSpace,
+        logger: Logger
     ) throws {
         self.embedding = embedding
+        self.pool = Digest128(pool: pool).description
         self.logger = logger
         client = try MilvusClient(settings, logger: logger)
         opening = MilvusOpening(
@@ -63,7 +69,7 @@ public final class MilvusIndex: MemoryIndex {
     public var textSearch: TextSearch? { opening.current.map { $0.searchesText ? .store : .rerank } }
 
     public func upsert(_ entries: [IndexEntry]) async throws {
-        try await opening.collection().upsert(entries.map(MilvusRow.init))
+        try await opening.collection().upsert(entries.map { MilvusRow($0, pool: pool) })
     }
 
     public func search(_ scope: Scope, _ query: IndexQuery) async throws -> IndexAnswer {
@@ -168,11 +174,12 @@ enum LexicalRerank {
 }
 
 extension MilvusRow {
-    init(_ entry: IndexEntry) {
+    init(_ entry: IndexEntry, pool: String) {
         let row = entry.row
         self.init(
-            id: row.id, principal: row.scope.principal.description, session: row.scope.session.description,
-            sessionName: row.scope.sessionID, generation: row.generation, agent: row.agent,
+            id: row.id, pool: pool, principal: row.scope.principal.description,
+            session: row.scope.session.description, sessionName: row.scope.sessionID,
+            generation: row.generation, agent: row.agent,
             firstTurn: Int64(row.firstTurn), lastTurn: Int64(row.lastTurn), time: row.time,
             summary: row.summary, entities: TurnCoding.encode(row.entities), text: row.text,
             vector: entry.vector)

@@ -13,7 +13,7 @@ public struct RedisKeyspace: Hashable, Sendable {
     public init(pool: String) { self.init(pool: pool, parts: 16) }
 
     init(pool: String, parts: Int) {
-        prefix = "agentpool:" + Digest128(parts: ["pool", pool]).description.prefix(16) + ":"
+        prefix = "agentpool:" + Digest128(pool: pool).description.prefix(16) + ":"
         self.parts = parts
     }
 
@@ -35,7 +35,9 @@ public struct RedisKeyspace: Hashable, Sendable {
     func probe(_ part: Int) -> RedisArgument { RedisArgument("\(prefix)probe:{\(part)}") }
 
     /// Where a worker is told that another has written to what it held.
-    func held(by worker: String) -> RedisArgument { RedisArgument("\(prefix)held:\(worker)") }
+    func held(by worker: String) -> RedisArgument { RedisArgument(listeners + worker) }
+    /// What the channels of all workers begin with.
+    var listeners: String { prefix + "held:" }
 
     /// Which part of the indexes a principal's sessions are in.
     func part(of principal: Digest128) -> Int {

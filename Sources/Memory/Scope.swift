@@ -66,6 +66,9 @@ public struct Digest128: Hashable, Sendable, CustomStringConvertible {
         low = UInt64(bigEndian: words.1)
     }
 
+    /// Stands for a pool's memory scope in the stores.
+    init(pool: String) { self.init(parts: ["pool", pool]) }
+
     /// 32 lowercase hexadecimal digits.
     public var description: String {
         func digits(_ word: UInt64) -> String {

@@ -1,7 +1,12 @@
-// Reads a whole collection, everybody's rows: for rebuilding it, never for an answer.
+// Goes through everybody's rows: to rebuild a collection, and to forget a whole pool; never for an answer.
 import MilvusProtocol
 
 extension MilvusClient {
+    /// Whether there is a collection of that name, whoever made it.
+    public func hasCollection(_ name: String) async throws(MilvusError) -> Bool {
+        try await describe(name) != nil
+    }
+
     /// Opens a collection of memories to read it, whatever model its vectors are of.
     ///
     /// Throws `mismatch` where it is not there, or none of ours.
@@ -11,6 +16,12 @@ extension MilvusClient {
         }
         guard let card = MemoryCollection.card(of: found) else {
             throw failure(.mismatch, "open", "the collection \(name) is not one of AgentPool's memories")
+        }
+        guard card.agentpool == MemoryCollection.Card.version else {
+            throw failure(
+                .mismatch, "open",
+                "the collection \(name) has the schema of version \(card.agentpool), this program reads version "
+                    + "\(MemoryCollection.Card.version)")
         }
         try await load(name)
         return MilvusCollection(
@@ -32,6 +43,22 @@ extension MilvusCollection {
             throw client.failure(.unavailable, "Query", "the answer's columns don't fit together")
         }
         return MilvusPage(rows: Array(rows.prefix(most)), hasMore: rows.count > most)
+    }
+
+    /// Ids of rows of a pool, whoever's they are; `limit` and 500 at most. Strong, as it verifies what was forgotten.
+    public func ids(pool: String, limit: Int) async throws(MilvusError) -> [String] {
+        let name = MemoryCollection.Field.id.rawValue
+        let columns = try await query(
+            .rows(ofPool: pool), [name], limit: min(max(limit, 1), Self.filterIDs), strong: true)
+        return columns.first { $0.fieldName == name }?.scalars.stringData.data ?? []
+    }
+
+    /// Deletes the pool's rows of these ids. Ids that are not there, or another pool's, do nothing.
+    public func delete(pool: String, ids: [String]) async throws(MilvusError) {
+        for start in stride(from: 0, to: ids.count, by: Self.filterIDs) {
+            let some = Array(ids[start..<min(start + Self.filterIDs, ids.count)])
+            try await delete(Filter.rows(ofPool: pool, ids: some))
+        }
     }
 }
 

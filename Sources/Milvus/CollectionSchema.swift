@@ -93,6 +93,11 @@ extension MemoryCollection {
         guard let card = Self.card(of: found) else {
             return .other("it is not a collection of AgentPool's memories; name another one")
         }
+        if card.agentpool != Card.version {
+            return .other(
+                "its schema has version \(card.agentpool), this program reads and writes version \(Card.version); "
+                    + "name another collection")
+        }
         if let difference = card.difference(from: self.card) {
             return .other(
                 "\(difference); name another collection, and run `agentpool reindex` to copy this one into it"

@@ -20,6 +20,15 @@ struct Filter: Equatable, CustomStringConvertible {
         Filter(description: "principal == \(literal(principal)) and id in \(list(ids))")
     }
 
+    /// Everybody's rows of a pool: to forget it as a whole.
+    static func rows(ofPool pool: String) -> Filter {
+        Filter(description: "pool == \(literal(pool))")
+    }
+
+    static func rows(ofPool pool: String, ids: [String]) -> Filter {
+        Filter(description: "pool == \(literal(pool)) and id in \(list(ids))")
+    }
+
     /// Everybody's rows in a range of ids: to rebuild a collection.
     static func rows(in range: RowIDs) -> Filter {
         // `g` comes after the last hexadecimal digit.
@@ -27,7 +36,7 @@ struct Filter: Equatable, CustomStringConvertible {
             description: "id >= \(literal(range.prefix)) and id < \(literal(range.prefix + "g"))")
     }
 
-    /// Everybody's rows before `time`: the retention. Apart from this and the one above every filter names a principal.
+    /// Everybody's rows before `time`: the retention. Apart from this and those above every filter names a principal.
     static func rows(before time: Int64) -> Filter {
         Filter(description: "time < \(time)")
     }

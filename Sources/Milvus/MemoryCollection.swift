@@ -40,7 +40,7 @@ public struct MemoryCollection: Sendable, Hashable {
 
     /// A field's name, type and bound.
     enum Field: String, CaseIterable {
-        case id, principal, session
+        case id, pool, principal, session
         case sessionName = "session_name"
         case generation, agent
         case firstTurn = "first_turn"
@@ -53,7 +53,7 @@ public struct MemoryCollection: Sendable, Hashable {
         func bytes(_ collection: MemoryCollection) -> Int? {
             switch self {
             case .id, .agent: 128
-            case .principal, .session: 32
+            case .pool, .principal, .session: 32
             case .sessionName: 512
             case .summary: 16_384
             case .entities: 8_192
@@ -72,7 +72,7 @@ public struct MemoryCollection: Sendable, Hashable {
 
     /// The note in the collection's description that says which vectors are in it, as JSON.
     struct Card: Codable, Equatable {
-        static let version = 1
+        static let version = 2
         /// milvus-lite drops a collection's description and keeps its properties.
         static let property = "agentpool.collection"
 
@@ -106,9 +106,6 @@ public struct MemoryCollection: Sendable, Hashable {
 
         /// What stands against using a collection with this card as `wanted`; nil where nothing does.
         func difference(from wanted: Card) -> String? {
-            if agentpool != wanted.agentpool {
-                return "its schema has version \(agentpool), this program writes version \(wanted.agentpool)"
-            }
             if model != wanted.model || dimension != wanted.dimension {
                 return "it holds vectors of \(model) (\(dimension) dimensions), not of \(wanted.model) "
                     + "(\(wanted.dimension) dimensions)"

@@ -59,7 +59,7 @@ public final class MilvusCollection: Sendable {
 
     /// The server looks for the rows before it deletes them, with a strong read: none that is written escapes. Milvus
     /// takes such filters since 2.3.2; older ones refuse.
-    private func delete(_ filter: Filter) async throws(MilvusError) {
+    func delete(_ filter: Filter) async throws(MilvusError) {
         var request = Wire.Delete()
         request.collectionName = collection.name
         request.expr = filter.description

@@ -4,7 +4,8 @@
 public struct MilvusRow: Sendable, Hashable {
     /// The primary key: writing it again replaces the row.
     public var id: String
-    /// Digests; all that filters are made of.
+    /// Digests; all that filters are made of. The pool's is that of its memory scope.
+    public var pool: String
     public var principal: String
     public var session: String
     /// For display.
@@ -22,11 +23,13 @@ public struct MilvusRow: Sendable, Hashable {
     public var vector: [Float]
 
     public init(
-        id: String, principal: String, session: String, sessionName: String, generation: Int64, agent: String,
-        firstTurn: Int64, lastTurn: Int64, time: Int64, summary: String, entities: String, text: String,
+        id: String, pool: String, principal: String, session: String, sessionName: String, generation: Int64,
+        agent: String, firstTurn: Int64, lastTurn: Int64, time: Int64, summary: String, entities: String,
+        text: String,
         vector: [Float]
     ) {
         self.id = id
+        self.pool = pool
         self.principal = principal
         self.session = session
         self.sessionName = sessionName

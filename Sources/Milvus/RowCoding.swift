@@ -98,8 +98,9 @@ enum RowCoding {
         func number(_ field: Field, _ index: Int) -> Int64 { numbers[field.rawValue]?[index] ?? 0 }
         return (0..<count).map { index in
             MilvusRow(
-                id: text(.id, index), principal: text(.principal, index), session: text(.session, index),
-                sessionName: text(.sessionName, index), generation: number(.generation, index),
+                id: text(.id, index), pool: text(.pool, index), principal: text(.principal, index),
+                session: text(.session, index), sessionName: text(.sessionName, index),
+                generation: number(.generation, index),
                 agent: text(.agent, index), firstTurn: number(.firstTurn, index),
                 lastTurn: number(.lastTurn, index), time: number(.time, index),
                 summary: text(.summary, index),
@@ -111,6 +112,7 @@ enum RowCoding {
     private static func string(_ field: Field, _ row: MilvusRow) -> String? {
         switch field {
         case .id: row.id
+        case .pool: row.pool
         case .principal: row.principal
         case .session: row.session
         case .sessionName: row.sessionName

@@ -3,7 +3,7 @@ import Foundation
 
 /// What this version can serve of a valid specification, and what it leaves to a cluster.
 extension AgentPoolSpec {
-    /// The fields that this version reads but can't serve; a worker must refuse to start with them.
+    /// The fields that this version reads but can't serve; a worker must not serve with them.
     /// - Throws: `EncodingError` where a number in `parameters` is not finite, which no manifest can say.
     public func unsupported() throws -> [ManifestError.Problem] {
         try findings { field, path in

@@ -10,7 +10,8 @@ struct WorkerCommand: AsyncParsableCommand {
         commandName: "worker", abstract: "Serve a pool as its pod does, from a worker configuration.",
         discussion: """
             Public port \(WorkerPort.public), admin port \(WorkerPort.admin). With auth.mode None the public port stays on \
-            loopback unless --host says otherwise. SIGTERM drains: running turns finish, then the process exits with 0.
+            loopback unless --host says otherwise. SIGTERM drains: running turns finish, then the process exits with 0. \
+            With fields in the configuration that this version can't serve it serves nothing, and says which at /readyz.
             """)
 
     @Option(help: "The worker configuration (YAML or JSON).")
@@ -41,7 +42,6 @@ struct WorkerCommand: AsyncParsableCommand {
         LogOutput.bootstrap(level: logLevel)
         let logger = Logger(label: "agentpool")
         let worker = try Configuration.worker(config)
-        try Configuration.refuse(try worker.spec.unsupported(), file: config)
         OpenFiles.raiseLimit(logger)
         var settings = WorkerSettings(
             dataDirectory: data,
@@ -51,6 +51,11 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.adminHost = adminHost
         settings.adminPort = adminPort
         settings.drainDelay = worker.spec.drain.delay.duration
+        let unsupported = try worker.spec.unsupported()
+        guard unsupported.isEmpty else {
+            return try await Lifetime.run(
+                UnservedWorker(problems: unsupported, settings: settings, logger: logger), logger)
+        }
         let process = AgentWorker(
             config: worker, settings: settings, secrets: SecretStore(.directory(secrets)), logger: logger,
             onReady: { addresses in

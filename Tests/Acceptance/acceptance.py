@@ -13,8 +13,10 @@ import operator_faults
 import operator_kills
 import operator_pause
 import outages
+import purge
 import refusals
 import sdk
+import secure_redis
 import slow_reader
 import two_workers
 from kit.checks import Checks, run
@@ -32,6 +34,8 @@ def main() -> None:
         "drain": drain.program,
         "refusals": refusals.program,
         "slow_reader": slow_reader.program,
+        "secure_redis": secure_redis.program,
+        "purge": purge.program,
         "two_workers": two_workers.program,
         "bad_stores": bad_stores.program,
         "crash": crash.check,

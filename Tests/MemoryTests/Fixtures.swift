@@ -76,6 +76,7 @@ struct TestMemory {
     init(
         directory: TemporaryDirectory? = nil, sharing other: TestMemory? = nil, clock: TestClock = .init(),
         configuration: MemoryConfiguration = .patient, embedder: Embedder = TestModel.embedder,
+        pool: String = UUID().uuidString,
         checkpoints: (any CheckpointStore) -> any CheckpointStore = { $0 },
         index: (any MemoryIndex) -> any MemoryIndex = { $0 }
     ) throws {
@@ -85,7 +86,9 @@ struct TestMemory {
         store =
             try other?.store
             ?? EmbeddedStore.open(directory: self.directory.path, embedding: embedder.space, logger: .quiet)
-        l2 = other?.l2 ?? TestStores.current.checkpoints(store, configuration: configuration, clock: clock)
+        l2 =
+            other?.l2
+            ?? TestStores.current.checkpoints(store, configuration: configuration, clock: clock, pool: pool)
         memory = SessionMemory(
             checkpoints: checkpoints(l2), index: index(store.index), embedder: embedder,
             configuration: configuration, logger: .quiet, now: clock.tick)

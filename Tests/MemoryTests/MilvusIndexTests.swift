@@ -12,7 +12,7 @@ private let server = ProcessInfo.processInfo.environment["AGENTPOOL_STORE_MILVUS
     private static func withIndex(_ body: (MilvusIndex) async throws -> Void) async throws {
         let server = try #require(server)
         let index = try MilvusIndex(
-            MilvusSettings(host: server.host, port: server.port),
+            MilvusSettings(host: server.host, port: server.port), pool: "default/test",
             collection: "test_" + UUID().uuidString.replacing("-", with: ""),
             embedding: TestModel.embedder.space,
             logger: .quiet)
@@ -98,7 +98,7 @@ private let server = ProcessInfo.processInfo.environment["AGENTPOOL_STORE_MILVUS
 
     @Test("Before the collection is open every call says so") func notOpen() async throws {
         let index = try MilvusIndex(
-            MilvusSettings(host: "127.0.0.1", port: 1), collection: "never",
+            MilvusSettings(host: "127.0.0.1", port: 1), pool: "default/test", collection: "never",
             embedding: TestModel.embedder.space,
             logger: .quiet)
         await #expect(throws: IndexNotOpen.self) { try await index.check() }

@@ -121,7 +121,7 @@ private let server = ProcessInfo.processInfo.environment["AGENTPOOL_STORE_MILVUS
         _ body: @Sendable (MilvusIndex) async throws -> Void
     ) async throws {
         let index = try MilvusIndex(
-            settings, collection: name, embedding: embedder.space, logger: .quiet)
+            settings, pool: "default/test", collection: name, embedding: embedder.space, logger: .quiet)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await index.run(retention: .seconds(86400 * 36500), now: { 0 }) }
             while index.textSearch == nil { try await Task.sleep(for: .milliseconds(50)) }

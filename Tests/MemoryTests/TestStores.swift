@@ -34,10 +34,10 @@ enum TestStores {
         if case .embedded = self { true } else { false }
     }
 
-    /// A store of its own for each call.
+    /// A store of its own for each pool.
     func checkpoints(
         _ store: EmbeddedStore, configuration: MemoryConfiguration, clock: TestClock,
-        pool: String = UUID().uuidString
+        pool: String
     ) -> any CheckpointStore {
         switch self {
         case .embedded: return store.checkpoints

@@ -99,17 +99,33 @@ extension ServerSuite {
             }
         }
 
+        @Test("rows of a pool are found and deleted by it, whoever's", arguments: ServerKind.available)
+        func poolsApart(kind: ServerKind) async throws {
+            try await withCollection(kind) { collection, _ in
+                try await collection.upsert([
+                    row("1", in: "a", of: "p1"), row("2", in: "a", of: "p2"), row("3", in: "b", of: "p1"),
+                ])
+                #expect(try await Set(collection.ids(pool: "a", limit: 10)) == ["1", "2"])
+                #expect(try await collection.ids(pool: "a", limit: 1).count == 1)
+                try await collection.delete(pool: "a", ids: ["1", "2", "3", "4"])
+                #expect(try await collection.ids(pool: "a", limit: 10) == [])
+                #expect(try await collection.ids(pool: "b", limit: 10) == ["3"])
+            }
+        }
+
         @Test("gives back every field as it was", arguments: ServerKind.available)
         func fieldsComeBack(kind: ServerKind) async throws {
             try await withCollection(kind) { collection, _ in
                 let odd = "a \"quoted\" \\ back'slash {brace} [x] %\n\r\t\0\u{1}\u{7f} é 漢字 👩‍👩‍👧 \\n \\x41"
                 let one = MilvusRow(
-                    id: "id1", principal: "p1", session: "s1", sessionName: odd, generation: .max, agent: odd,
+                    id: "id1", pool: "pool", principal: "p1", session: "s1", sessionName: odd,
+                    generation: .max, agent: odd,
                     firstTurn: -1, lastTurn: .min, time: 1_800_000_000_000, summary: odd, entities: odd,
                     text: odd,
                     vector: [1, -2.5, 0, 1e-20, 3e20, 0.1, -0, 7])
                 let empty = MilvusRow(
-                    id: "id2", principal: "p1", session: "", sessionName: "", generation: 0, agent: "",
+                    id: "id2", pool: "", principal: "p1", session: "", sessionName: "", generation: 0,
+                    agent: "",
                     firstTurn: 0, lastTurn: 0, time: 0, summary: "", entities: "", text: "", vector: unit(0))
                 try await collection.upsert([one, empty])
                 let page = try await collection.rows(

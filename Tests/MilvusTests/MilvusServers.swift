@@ -141,12 +141,13 @@ func newCollection(dimension: Int = 8, model: String = "model-a") -> MemoryColle
 
 /// A row of 8 dimensions unless a vector is given.
 func row(
-    _ id: String, of principal: String = "p1", session: String = "s1", generation: Int64 = 1,
+    _ id: String, in pool: String = "pool", of principal: String = "p1", session: String = "s1",
+    generation: Int64 = 1,
     time: Int64 = 100,
     text: String = "hello", vector: [Float]? = nil
 ) -> MilvusRow {
     MilvusRow(
-        id: id, principal: principal, session: session, sessionName: "My session", generation: generation,
+        id: id, pool: pool, principal: principal, session: session, sessionName: "My session", generation: generation,
         agent: "triage", firstTurn: 1, lastTurn: 10, time: time, summary: "a summary", entities: "a, b",
         text: text, vector: vector ?? (0..<8).map { _ in Float.random(in: -1...1) })
 }

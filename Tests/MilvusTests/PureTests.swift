@@ -14,7 +14,7 @@ struct PureTests {
         #expect(Filter.literal("e\u{301}\0") == "\"e\u{301}\0\"")
     }
 
-    @Test("a filter of rows always names the principal first and apart")
+    @Test("a filter of rows always names the principal, or the pool, first and apart")
     func filters() {
         #expect(
             Filter.rows(of: "p", ids: ["a", "b"]).description == #"principal == "p" and id in ["a", "b"]"#)
@@ -24,6 +24,9 @@ struct PureTests {
         #expect(
             Filter.rows(of: "p", session: "s", generationBelow: 3, orIDs: []).description
                 == #"principal == "p" and ((session == "s" and generation < 3))"#)
+        #expect(Filter.rows(ofPool: "p").description == #"pool == "p""#)
+        #expect(
+            Filter.rows(ofPool: "p", ids: ["a", "b"]).description == #"pool == "p" and id in ["a", "b"]"#)
     }
 
     @Test(
@@ -64,7 +67,7 @@ struct PureTests {
         let collection = newCollection(model: "a \"model\"")
         #expect(MemoryCollection.Card(text: collection.card.text) == collection.card)
         #expect(
-            collection.card.text == #"{"agentpool":1,"dimension":8,"model":"a \"model\"","textBytes":65535}"#)
+            collection.card.text == #"{"agentpool":2,"dimension":8,"model":"a \"model\"","textBytes":65535}"#)
         #expect(MemoryCollection.Card(text: "my documents") == nil)
         #expect(collection.match(Wire.Description()) != .same(searchesText: false))
     }

@@ -8,7 +8,7 @@ import Testing
     @Test(
         "A text means what Foundation reads of it",
         arguments: [
-            "{}", "[]", " [1, -2, 0, 3.5, 1e3, -0.25E-2, 12345678901234567890] ", "\"\"", "true", "null",
+            "{}", "[]", " [1, -2, 0, 3.5, -0.25E-2, 12345678901234567890] ", "\"\"", "true", "null",
             #"{"a":{"b":[null,false,"x"]},"a2":"\"\\\/\b\f\n\r\té\u00e9\ud83d\ude00"}"#,
             "{\"a\" : 1 , \"b\"\n:\t[ ]}",
         ])

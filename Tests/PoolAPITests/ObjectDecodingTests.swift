@@ -70,14 +70,14 @@ import Testing
     @Test("YAML of a value reads as the same value, and starts with what people look for")
     func yaml() throws {
         let value: JSONValue = [
-            "a": "y", "kind": "K", "apiVersion": "v1", "metadata": ["z": 1, "name": "n"],
+            "a": "y", "kind": "K", "apiVersion": "v1", "metadata": ["z": 1, "name": "web"],
             "words": [
                 "on", "0x1f", "1e3", "", "null", "a: b", "# c", "2026-01-01", "{\"x\": 1}", "line\nline",
             ],
             "numbers": [1, 2.5, true],
         ]
         let text = try value.yaml()
-        #expect(text.hasPrefix("apiVersion: v1\nkind: K\nmetadata:\n  name: n\n"))
+        #expect(text.hasPrefix("apiVersion: v1\nkind: K\nmetadata:\n  name: web\n"))
         #expect(try YAMLReader.documents(in: text, file: nil).map(\.json) == [value])
     }
 

@@ -42,6 +42,27 @@ extension LiveTests {
             }
         }
 
+        @Test("every key that begins so is handed on, whatever is in it, and no other")
+        func scans() async throws {
+            try await cluster { client in
+                let prefix = "scan*[a]?\\:"
+                let keys = Set((0..<900).map { RedisArgument("\(prefix)\($0)\0{\n}") })
+                let others = (0..<50).map { RedisArgument("scanned[a]x\\:\($0)") }
+                let sets = (keys + others).map {
+                    RedisCommand("SET", [$0, "1"], key: $0, isIdempotent: true)
+                }
+                for result in await client.send(sets) { #expect(try result.get() == .status("OK")) }
+                var found: Set<RedisArgument> = []
+                var pages = 0
+                try await client.scan(prefix: prefix, count: 50) { page in
+                    pages += 1
+                    found.formUnion(page)
+                }
+                #expect(found == keys && pages > 10)
+                #expect(Set(keys.map(\.slot)).count > 500)
+            }
+        }
+
         @Test("keys of several slots in one script are refused with the reason, before anything is sent")
         func crossSlot() async throws {
             try await cluster { client in

@@ -46,6 +46,8 @@ extension LiveTests {
             let nodes = try await RedisServers.shared.cluster()
             try await withClient(.cluster, [nodes[0].address]) { client in
                 try await listening(client, "news") { heard async throws in
+                    #expect(try await client.channels(prefix: "new") == ["news"])
+                    #expect(try await client.channels(prefix: "news*").isEmpty)
                     let script = RedisScript(
                         name: "tell", source: "return redis.call('PUBLISH', 'news', ARGV[1])")
                     var expected: Set<RedisNews> = []

@@ -1,7 +1,6 @@
 // Access as a kubeconfig describes it: which files count, how they are merged, and what of them is understood.
 
 import Foundation
-import PoolAPI
 import Transport
 import Yams
 

@@ -1,7 +1,5 @@
 /// The `Lease` object as an election reads and writes it.
 
-import PoolAPI
-
 /// Who holds a lease, and since when.
 public struct LeaseRecord: Sendable, Equatable {
     /// Empty where nobody does.

@@ -64,8 +64,8 @@ public struct JSONSlice: Sendable {
         return try? JSONDecoder().decode(String.self, from: Data(bytes))
     }
 
-    /// Whether this is `true`.
     public var isTrue: Bool { bytes.elementsEqual("true".utf8) }
+    public var isNull: Bool { bytes.elementsEqual("null".utf8) }
 
     public func decoded<Value: Decodable>(
         as type: Value.Type, by decoder: JSONDecoder = JSONDecoder()
@@ -75,12 +75,14 @@ public struct JSONSlice: Sendable {
 }
 
 extension JSONSlice {
-    /// Calls `body` with each member of this object, its name as it is written; nothing where this is no object.
+    /// Calls `body` with each member of this object that isn't null, its name as it is written; with none where this is
+    /// no object.
     func forEachMember(
         _ body: (_ name: ArraySlice<UInt8>, _ value: JSONSlice) throws -> Void
     ) rethrows {
         try walk(UInt8(ascii: "{")) { key, value in
-            try body(bytes[key], JSONSlice(bytes[value]))
+            let slice = JSONSlice(bytes[value])
+            if !slice.isNull { try body(bytes[key], slice) }
             return true
         }
     }

@@ -10,7 +10,6 @@ extension ObjectMeta {
     public init(_ metadata: JSONSlice) throws {
         self.init(name: "")
         try metadata.forEachMember { name, value in
-            if value.isNull { return }
             switch Field(name) {
             case nil: break
             case .name: self.name = try value.text("name")
@@ -101,8 +100,6 @@ extension ManagedFieldsEntry {
 }
 
 extension JSONSlice {
-    fileprivate var isNull: Bool { bytes.isEqual("null") }
-
     fileprivate func text(_ field: StaticString) throws -> String {
         guard let string else { throw ObjectMeta.Unreadable(description: "\(field) is no text") }
         return string

@@ -26,7 +26,7 @@ final class HTTPListener: Sendable {
     private let pulses: [LoopPulse]
 
     /// How long ago the slowest event loop came round; seconds mean that it is stuck.
-    var slowestPulse: Duration { pulses.map(\.age).max() ?? .zero }
+    var slowestPulse: Duration { pulses.map { $0.age() }.max() ?? .zero }
 
     /// The address that was bound.
     var port: Int { channel.localAddress?.port ?? 0 }

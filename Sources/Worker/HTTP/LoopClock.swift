@@ -15,15 +15,23 @@ protocol Ticking: AnyObject {
 /// When an event loop last came round to its ticker; read from any thread by the liveness probe.
 final class LoopPulse: Sendable {
     private static let epoch = ContinuousClock.now
-    private let lastBeat = Atomic<Int64>(0)
+    private let lastBeat: Atomic<Int64>
 
-    func beat() {
-        lastBeat.store(Self.epoch.duration(to: .now).components.seconds, ordering: .relaxed)
+    /// Counts as having come round when it is made: the first tick is still to come.
+    init(now: ContinuousClock.Instant = .now) {
+        lastBeat = Atomic(Self.seconds(now))
     }
 
-    var age: Duration {
-        .seconds(
-            Self.epoch.duration(to: .now).components.seconds - lastBeat.load(ordering: .relaxed))
+    func beat(now: ContinuousClock.Instant = .now) {
+        lastBeat.store(Self.seconds(now), ordering: .relaxed)
+    }
+
+    func age(now: ContinuousClock.Instant = .now) -> Duration {
+        .seconds(Self.seconds(now) - lastBeat.load(ordering: .relaxed))
+    }
+
+    private static func seconds(_ time: ContinuousClock.Instant) -> Int64 {
+        epoch.duration(to: time).components.seconds
     }
 }
 
@@ -66,7 +74,7 @@ final class LoopClock {
 
     func tick() {
         now = .now
-        pulse.beat()
+        pulse.beat(now: now)
         date = formatter.string(from: Date())
         // Backwards: a member that closes takes itself out, and the last one takes its place.
         var index = members.count - 1

@@ -23,16 +23,13 @@ struct AdminAPI: Sendable {
         let exchange = request.exchange
         switch (request.head.method, path) {
         case (.GET, "/livez"):
-            let stuck = listener.slowestPulse >= Self.stuckAfter
-            exchange.respond(status(stuck ? .serviceUnavailable : .ok, stuck ? "stuck" : "ok"))
+            exchange.respond(Self.liveness(listener))
         case (.GET, "/startupz"):
-            exchange.respond(status(.ok, "ok"))
+            exchange.respond(Self.status(.ok, "ok"))
         case (.GET, "/readyz"):
             exchange.respond(ready())
         case (.GET, "/metrics"):
-            exchange.respond(
-                Response(
-                    .ok, type: "text/plain; version=0.0.4; charset=utf-8", body: Array(metricsPage().utf8)))
+            exchange.respond(Response(.ok, type: Self.metricsType, body: Array(metricsPage().utf8)))
         case (.GET, "/load"):
             exchange.respond(Response(.ok, body: load()))
         case (.POST, "/drain"):
@@ -46,15 +43,24 @@ struct AdminAPI: Sendable {
             }
             drain.request()
             await drain.completed()
-            exchange.respond(status(.ok, "drained"))
+            exchange.respond(Self.status(.ok, "drained"))
         default:
-            exchange.respond(
-                APIError(.notFound, code: "unknown_url", "There is nothing at this path of the admin port.")
-                    .response)
+            exchange.respond(Self.unknown)
         }
     }
 
-    private func status(_ status: HTTPResponseStatus, _ word: String, _ reasons: [String] = []) -> Response {
+    static let metricsType = "text/plain; version=0.0.4; charset=utf-8"
+
+    static var unknown: Response {
+        APIError(.notFound, code: "unknown_url", "There is nothing at this path of the admin port.").response
+    }
+
+    static func liveness(_ listener: HTTPListener) -> Response {
+        let stuck = listener.slowestPulse >= stuckAfter
+        return status(stuck ? .serviceUnavailable : .ok, stuck ? "stuck" : "ok")
+    }
+
+    static func status(_ status: HTTPResponseStatus, _ word: String, _ reasons: [String] = []) -> Response {
         var json = JSONWriter()
         json.beginObject()
         json.field("status", word)
@@ -70,12 +76,12 @@ struct AdminAPI: Sendable {
 
     /// Stays ready while a drain only delays: the pod's endpoint says itself that it is terminating.
     private func ready() -> Response {
-        if drain.phase >= .finishing { return status(.serviceUnavailable, "draining") }
+        if drain.phase >= .finishing { return Self.status(.serviceUnavailable, "draining") }
         switch readiness.current.status {
-        case .starting: return status(.serviceUnavailable, "starting")
-        case .ready: return status(.ok, "ok")
-        case .degraded(let reasons): return status(.ok, "degraded", reasons)
-        case .unavailable(let reason): return status(.serviceUnavailable, "unavailable", [reason])
+        case .starting: return Self.status(.serviceUnavailable, "starting")
+        case .ready: return Self.status(.ok, "ok")
+        case .degraded(let reasons): return Self.status(.ok, "degraded", reasons)
+        case .unavailable(let reason): return Self.status(.serviceUnavailable, "unavailable", [reason])
         }
     }
 

@@ -51,7 +51,7 @@ struct MemoryTiers: Sendable {
         }
         if let milvus = spec.milvus {
             let index = try MilvusConnection(milvus, secrets: secrets).index(
-                milvus.collection, embedding, logger: logger)
+                spec.scope, milvus.collection, embedding, logger: logger)
             self.index = index
             let retention = milvus.retention.duration
             services.append { await index.run(retention: retention, now: now) }
@@ -63,7 +63,7 @@ struct MemoryTiers: Sendable {
 }
 
 /// `spec.memory.redis` as its client takes it.
-private struct RedisConnection {
+struct RedisConnection {
     let settings: RedisSettings
 
     init(_ spec: AgentPoolSpec.Redis, secrets: SecretStore, files: String) throws(WorkerStartError) {
@@ -148,10 +148,11 @@ struct MilvusConnection {
     }
 
     func index(
-        _ collection: String, _ embedding: EmbeddingSpace, logger: Logger
+        _ pool: String, _ collection: String, _ embedding: EmbeddingSpace, logger: Logger
     ) throws(WorkerStartError) -> MilvusIndex {
         do {
-            return try MilvusIndex(settings, collection: collection, embedding: embedding, logger: logger)
+            return try MilvusIndex(
+                settings, pool: pool, collection: collection, embedding: embedding, logger: logger)
         } catch {
             throw WorkerStartError(
                 field: "spec.memory.milvus", problem: "\(error)", mend: "correct the address or the Secret")

@@ -13,7 +13,7 @@ from typing import Any
 
 from pymilvus import MilvusClient  # type: ignore[import-not-found, unused-ignore]
 
-SCALARS = ["id", "principal", "session", "session_name", "generation", "agent", "first_turn", "last_turn", "time"]
+SCALARS = ["id", "pool", "principal", "session", "session_name", "generation", "agent", "first_turn", "last_turn", "time"]
 TEXTS = ["summary", "entities", "text"]
 MOST = 16_384  # rows of one answer
 

@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+from kit import standalone_milvus
+from kit.checks import eventually
+from kit.standalone_milvus import StandaloneMilvus
 from kit.worker import ROOT
 
 sys.path.append(str(ROOT / "Tests" / "Stores"))
@@ -27,6 +30,7 @@ class Servers:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="agentpool-servers-"))
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._genuine: list[StandaloneMilvus] = []
 
     def __enter__(self) -> Self:
         return self
@@ -41,6 +45,16 @@ class Servers:
         stores.wait_for(port, 20, "Redis")
         return port
 
+    def redis_with_tls(self, certificates: Path, *options: str) -> int:
+        """A standalone Redis that speaks TLS alone and wants certificates; those of `server` and `ca` are in the folder."""
+        port: int = stores.free_port()
+        files = {"cert-file": "server.pem", "key-file": "server.key", "ca-cert-file": "ca.pem"}
+        tls = [word for name, file in files.items() for word in (f"--tls-{name}", str(certificates / file))]
+        tls += ["--tls-port", str(port), "--tls-auth-clients", "yes"]
+        self._processes.append(stores.redis(self.folder / f"redis-{port}", 0, *tls, *options))
+        stores.wait_for(port, 20, "Redis with TLS")
+        return port
+
     def cluster(self) -> list[int]:
         """Three masters and their replicas; the ports of all six."""
         first = stores.cluster(self.folder / "cluster", self._processes)
@@ -48,7 +62,9 @@ class Servers:
         return [int(line.split()[1].partition("@")[0].rpartition(":")[2]) for line in nodes]
 
     def milvus(self) -> int:
-        """A milvus-lite; its port."""
+        """A milvus-lite, or the genuine server where that is asked for; its port."""
+        if standalone_milvus.wanted():
+            return self._standalone_milvus()
         port: int = stores.free_port()
         folder = self.folder / f"milvus-{port}"
         command = [milvus_lite(), "server", "--host", "127.0.0.1", "--port", str(port)]
@@ -56,7 +72,17 @@ class Servers:
         stores.wait_for(port, 60, "milvus-lite")
         return port
 
+    def _standalone_milvus(self) -> int:
+        server = StandaloneMilvus(self.folder / f"milvus-{len(self._genuine)}")
+        self._genuine.append(server)
+        server.start()
+        if not eventually(server.listens, 120, 0.2):
+            raise RuntimeError("Milvus 2.3.5 did not come up")
+        return server.port
+
     def close(self) -> None:
+        for server in self._genuine:
+            server.close()
         for process in self._processes:
             process.kill()
         for process in self._processes:

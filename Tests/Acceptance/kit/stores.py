@@ -15,7 +15,9 @@ from typing import Any, Self
 from redis import Redis
 from redis.exceptions import RedisError
 
+from kit import standalone_milvus
 from kit.checks import eventually
+from kit.standalone_milvus import StandaloneMilvus
 from kit.worker import ROOT, free_port
 
 HOST = "127.0.0.1"
@@ -186,13 +188,29 @@ class Milvus(Server):
     def wait(self) -> None:
         _wait("milvus-lite", self.listens, 60)
 
+    def close(self) -> None:
+        self.kill()
+
+
+class GenuineMilvus(StandaloneMilvus):
+    """Milvus 2.3.5, with what the tests of outages ask of a store beside."""
+
+    @property
+    def python(self) -> Path:
+        """The interpreter that has Milvus's own client."""
+        return ROOT / ".build" / "stores" / "lite" / "bin" / "python"
+
+    def wait(self) -> None:
+        _wait("Milvus 2.3.5", self.listens, 120)
+
 
 class Stores:
     """Both, in one folder that goes with them."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="agentpool-outages-"))
-        self.milvus = Milvus(self.folder / "milvus")
+        genuine = standalone_milvus.wanted()
+        self.milvus = (GenuineMilvus if genuine else Milvus)(self.folder / "milvus")
         self.cluster = Cluster(self.folder / "cluster")
         try:
             self.milvus.start()
@@ -209,7 +227,8 @@ class Stores:
         self.close()
 
     def close(self) -> None:
-        for server in (self.milvus, *self.cluster.nodes):
+        self.milvus.close()
+        for server in self.cluster.nodes:
             server.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
