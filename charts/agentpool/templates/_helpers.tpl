@@ -3,11 +3,19 @@
 {{- define "agentpool.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
-{{- else if contains .Chart.Name .Release.Name -}}
+{{- else if regexMatch "^[a-z].*agentpool|^agentpool" .Release.Name -}}
 {{- .Release.Name | replace "." "-" | trunc 50 | trimSuffix "-" -}}
+{{- else if regexMatch "^[0-9]" .Release.Name -}}
+{{- /* A Service's name starts with a letter. */ -}}
+{{- printf "%s-%s" .Chart.Name (.Release.Name | replace "." "-" | trunc 40 | trimSuffix "-") -}}
 {{- else -}}
 {{- printf "%s-%s" (.Release.Name | replace "." "-" | trunc 40 | trimSuffix "-") .Chart.Name -}}
 {{- end -}}
+{{- end -}}
+
+{{- /* Of what has no namespace: a release of the same name elsewhere has its own. */ -}}
+{{- define "agentpool.clusterName" -}}
+{{- printf "%s:%s" .Release.Namespace (include "agentpool.fullname" .) -}}
 {{- end -}}
 
 {{- define "agentpool.serviceAccountName" -}}
