@@ -6,7 +6,7 @@ MANIFEST ?= examples/minimal.yaml
 RELEASE := .build/release/agentpool
 
 BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev libhiredis-dev
-TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tools
+TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tools busybox
 # The Milvus servers that tests run on.
 STORES := $(CURDIR)/.build/stores
 
@@ -31,6 +31,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	  --milvus-lite $(STORES)/lite/bin/milvus-lite -- swift test --skip-build --filter 'MemoryTests|WorkerOnStoresTests' || exit 1; done
 	swift build -c release --product agentpool
 	swift build -c release --product agentpool-early-ack
+	Tests/Chart/run
 	Tests/Acceptance/run
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/Acceptance/run crash --kills 40 --expect-loss
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/Acceptance/run bad_stores --expect-loss

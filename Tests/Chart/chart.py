@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 
+import cluster
+import controller
 import lint
 import rendering
 import rights
 import schema
+import script
 from kit.checks import Checks, run
 
 PROGRAMS = {
@@ -16,6 +19,9 @@ PROGRAMS = {
     "schema": schema.program,
     "rendering": rendering.program,
     "rights": rights.program,
+    "script": script.program,
+    "cluster": cluster.program,
+    "controller": controller.program,
 }
 
 

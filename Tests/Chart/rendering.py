@@ -160,7 +160,14 @@ def coherent(checks: Checks, name: str, release: Release, namespace: str) -> Non
 
 def names(checks: Checks) -> None:
     """Names of releases that don't fit as they are, and two releases in one cluster."""
-    for release_name in ("a" * 53, "blue.green", "1st", "1-agentpool", "my-agentpool", "agentpool." + "b" * 43):
+    for release_name in (
+        "a" * 53,
+        "blue.green",
+        "1st",
+        "1-agentpool",
+        "my-agentpool",
+        "agentpool." + "b" * 43,
+    ):
         release = Release({}, release_name, NAMESPACE)
         service = release.one("Service")["metadata"]["name"]
         fits = len(service) <= 63 and service[0].isalpha() or release_name[0].isdigit()
@@ -171,9 +178,7 @@ def names(checks: Checks) -> None:
     other = Release({"watchNamespaces": ["support"], "crds": {"install": False}}, NAME, "second")
     common = set(one.identities) & set(other.identities)
     checks.equal("Two releases that watch different namespaces share no object", common, set())
-    leases = [
-        next(a for a in release.arguments if "election-namespace" in a) for release in (one, other)
-    ]
+    leases = [next(a for a in release.arguments if "election-namespace" in a) for release in (one, other)]
     checks.holds("and elect their leaders apart", leases[0] != leases[1], leases)
     budget = Release({"replicas": 1}).one("PodDisruptionBudget")["spec"]
     checks.equal(

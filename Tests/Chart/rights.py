@@ -42,8 +42,8 @@ OWN: set[tuple[str, str, str, str]] = {
     ("coordination.k8s.io", "leases", NAME, "update"),
 }
 
-# Kinds that the sources name and the controller never asks for.
-UNASKED: set[tuple[str, str]] = set()
+# Kinds that the sources name and the controller never asks for; what a cluster serves it reads by discovery, which everybody may.
+UNASKED = {("apiextensions.k8s.io", "customresourcedefinitions")}
 
 Right = tuple[str, str, str, str]
 
