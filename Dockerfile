@@ -30,7 +30,8 @@ COPY LICENSE /image/usr/share/doc/agentpool/LICENSE
 
 WORKDIR /image
 RUN set -eu; \
-    mkdir -p etc var/lib/agentpool var/lib/dpkg/status.d; \
+    mkdir -p etc var/lib/dpkg/status.d; \
+    install -d -o 65532 -g 65532 /home/agentpool; \
     mkdir -m 1777 tmp; \
     echo 'root:x:0:0:root:/:/usr/sbin/nologin' > etc/passwd; \
     echo 'agentpool:x:65532:65532:agentpool:/var/lib/agentpool:/usr/sbin/nologin' >> etc/passwd; \
@@ -63,7 +64,7 @@ LABEL org.opencontainers.image.title="agentpool" \
       org.opencontainers.image.source="${SOURCE}"
 
 COPY --from=runtime /image /
-COPY --from=runtime --chown=65532:65532 /image/var/lib/agentpool /var/lib/agentpool
+COPY --from=runtime --chown=65532:65532 /home/agentpool /var/lib/agentpool
 
 USER 65532:65532
 ENV HOME=/var/lib/agentpool \
