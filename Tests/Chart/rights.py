@@ -29,9 +29,8 @@ CALLS: dict[tuple[str, str], set[str]] = {
     ("networking.k8s.io", "networkpolicies"): CHILD,
     ("gateway.networking.k8s.io", "httproutes"): CHILD,
     ("keda.sh", "scaledobjects"): CHILD,
-    ("apps", "replicasets"): READ,
-    ("", "pods"): READ | {"patch"},
-    ("", "namespaces"): {"get"},
+    ("apps", "replicasets"): {"list", "watch"},
+    ("", "pods"): {"list", "patch"},
     ("events.k8s.io", "events"): {"create", "patch"},
 }
 
@@ -43,7 +42,7 @@ OWN: set[tuple[str, str, str, str]] = {
 }
 
 # Kinds that the sources name and the controller never asks for; what a cluster serves it reads by discovery, which everybody may.
-UNASKED = {("apiextensions.k8s.io", "customresourcedefinitions")}
+UNASKED = {("apiextensions.k8s.io", "customresourcedefinitions"), ("", "namespaces")}
 
 Right = tuple[str, str, str, str]
 
@@ -94,6 +93,8 @@ def program(checks: Checks) -> None:
         )
     bound = [binding["metadata"]["name"] for binding in some.of_kind("ClusterRoleBinding")]
     checks.equal("With namespaces nothing is bound in the whole cluster", bound, [])
+    elsewhere = rights(role(some, "Role", "default", f"{NAMESPACE}:{NAME}:events")["rules"])
+    compare(checks, "The Role in default", elsewhere, {("events.k8s.io", "events", "", "create")})
     checks.holds("and the controller is told so", "--namespaces=shop,support" in some.arguments)
 
     for name, each in (("all namespaces", release), ("some", some)):

@@ -107,15 +107,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 # Which configurations are still in use.
 - apiGroups: [apps]
   resources: [replicasets]
-  verbs: [get, list, watch]
-# Looked at for status; patched for the deletion cost that spares the busy ones.
+  verbs: [list, watch]
+# Patched for the deletion cost that spares the busy ones.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, patch]
-# Whether the namespace is on its way out. A Role covers the namespace that it is in.
-- apiGroups: [""]
-  resources: [namespaces]
-  verbs: [get]
+  verbs: [list, patch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
