@@ -122,6 +122,22 @@ def program(checks: Checks) -> None:
         checks.equal(f"{name}: no verb that reaches further", verbs - user_verbs, set())
     users(checks, release)
     known(checks)
+    compare(checks, "docs/install.md", documented(), called())
+
+
+def documented() -> set[Right]:
+    """The rights that docs/install.md lists, without the election's."""
+    text = (ROOT / "docs/install.md").read_text()
+    section = text[text.index("\n## Rights\n") : text.index("\n## Some namespaces only\n")]
+    found: set[Right] = set()
+    verbs: list[str] = []
+    for group, resources, listed in re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|", section, re.M):
+        if group == "group" or group.startswith("---") or "leases" in resources:
+            continue
+        verbs = verbs if listed == "the same" else listed.split(", ")
+        group = "" if group == "core" else group.strip("`")
+        found |= {(group, resource, "", verb) for resource in resources.split(", ") for verb in verbs}
+    return found
 
 
 def compare(checks: Checks, name: str, given: set[Right], asked: set[Right]) -> None:

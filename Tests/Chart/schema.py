@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import helm_python as helm
@@ -154,6 +155,9 @@ def program(checks: Checks) -> None:
     defaults = yaml.safe_load((CHART / "values.yaml").read_text())
     unset = {"global", "enabled"}
     checks.equal("Each value has a default in values.yaml", set(schema["properties"]) - unset, set(defaults))
+    table = (CHART / "README.md").read_text()
+    unlisted = [name for name in defaults if not re.search(rf"`{name}[`.]", table)]
+    checks.equal("and a line in the chart's README", unlisted, [])
     checks.equal("Each object of the schema is closed, and each value described", unsaid(schema, ""), [])
     with helm.Chart.load(CHART) as chart:
         checks.equal("The schema is the one that Helm reads", chart.schema, schema)
