@@ -5,9 +5,7 @@ import Testing
 @Suite struct WorkQueueTests {
     private let start = ContinuousClock.now
 
-    @Test(
-        "Whatever happens, each key that was added is given out in time, once at a time, and never too early",
-        "A key that is added twice is given out once, at the earlier time")
+    @Test("A key that is added twice is given out once, at the earlier time")
     func keyAddedTwice() {
         var queue = WorkQueue<String>(workers: 2)
         queue.add("a", at: start + .seconds(10))
@@ -97,10 +95,10 @@ import Testing
         #expect(queue.longestRun(start + .seconds(9)) == .zero)
     }
 
-    @Test(arguments: 0..<20)
-    func whateverHappensEach(
-        seed: Int
-    ) {
+    @Test(
+        "Whatever happens, each key that was added is given out in time, once at a time, and never too early",
+        arguments: 0..<20)
+    func randomOperations(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         var queue = WorkQueue<Int>(workers: 3, firstRetry: .milliseconds(100), lastRetry: .seconds(2))
         var now = start
