@@ -24,7 +24,8 @@ import Testing
             pool: "support")
     }
 
-    @Test func `whoever wrote after us, or in the same second, makes an object suspect`() {
+    @Test("Whoever wrote after us, or in the same second, makes an object suspect")
+    func whoeverWroteAfter() {
         let ours = entry("agentpool", "Apply", "", 10)
         #expect(record([ours]).isAsApplied(1))
         #expect(record([ours, entry("kubectl", "Update", "", 9)]).isAsApplied(1))
@@ -35,7 +36,8 @@ import Testing
         #expect(!record([ours]).isAsApplied(2))
     }
 
-    @Test func `a status, the scale and the hand-over of replicas are not suspect`() {
+    @Test("A status, the scale and the hand-over of replicas are not suspect")
+    func statusScaleHand() {
         let ours = entry("agentpool", "Apply", "", 10)
         let others = [
             entry("kube-controller-manager", "Update", "status", 20),
@@ -48,8 +50,8 @@ import Testing
         #expect(!record([ours, entry("agentpool", "Update", "", 20)]).isAsApplied(1))
     }
 
-    @Test
-    func `a suspect object counts as in order once our apply has found it so, until somebody writes again`() {
+    @Test("A suspect object counts as in order once our apply has found it so, until somebody writes again")
+    func suspectObjectCounts() {
         let entries = [entry("agentpool", "Apply", "", 10), entry("kubectl", "Update", "", 11)]
         var known = record(entries)
         known.verify(record(entries, version: "6"), digest: 1)
@@ -66,7 +68,8 @@ import Testing
         #expect(!another.isAsApplied(1))
     }
 
-    @Test func `of a kind without a generation only the very version that was verified counts`() {
+    @Test("Of a kind without a generation only the very version that was verified counts")
+    func kindWithoutGeneration() {
         let entries = [entry("agentpool", "Apply", "", 10), entry("kubectl", "Update", "", 11)]
         var known = record(entries, generation: 0)
         known.verify(record(entries, version: "6", generation: 0), digest: 1)
@@ -78,7 +81,8 @@ import Testing
         #expect(!seen.isAsApplied(1))
     }
 
-    @Test func `an answer about another object of the name verifies nothing`() {
+    @Test("An answer about another object of the name verifies nothing")
+    func answerAboutAnother() {
         var known = record([])
         var answer = record([], version: "9")
         answer.uid = otherUID
@@ -86,7 +90,8 @@ import Testing
         #expect(known.verified == nil)
     }
 
-    @Test func `an owner counts by its name and kind`() {
+    @Test("An owner counts by its name and kind")
+    func ownerCountsBy() {
         func owner(_ kind: String, _ name: String, _ version: String = AgentPool.apiVersion)
             -> ChildRecord.Owner
         {
@@ -103,7 +108,8 @@ import Testing
         #expect(ChildRecord(.service, ObjectMeta(name: "a"), pool: "support").owner == .none)
     }
 
-    @Test func `a uid comes back as it was, whatever it looks like`() {
+    @Test("A uid comes back as it was, whatever it looks like")
+    func uidComesBack() {
         for text in [
             "0a1b2c3d-4e5f-6789-abcd-ef0123456789", "ffffffff-ffff-ffff-ffff-ffffffffffff",
             "00000000-0000-0000-0000-000000000001", "0A1B2C3D-4E5F-6789-ABCD-EF0123456789", "", "uid-1",

@@ -5,6 +5,9 @@ import Testing
 @testable import Controller
 
 @Suite struct ClusterStateTests {
+    private let key = thePool
+    private typealias Listing = WatchDelivery<ObservedObject>
+
     private let pools = ClusterState.Scope(source: .pools)
     private let services = ClusterState.Scope(source: .children(.service))
     private let deployments = ClusterState.Scope(source: .children(.deployment))
@@ -43,7 +46,8 @@ import Testing
             spec: .init(replicas: replicas), status: status)
     }
 
-    @Test func `a pool's manifest is kept as it came, without what the server adds`() throws {
+    @Test("A pool's manifest is kept as it came, without what the server adds")
+    func poolsManifestKept() throws {
         let record = try pool().record
         let text = String(decoding: record.manifest, as: UTF8.self)
         #expect(
@@ -54,7 +58,8 @@ import Testing
         #expect(record.status.observedGeneration == 1)
     }
 
-    @Test func `a change of a pool or of what it owns is told, and a new version alone is not`() throws {
+    @Test("A change of a pool or of what it owns is told, and a new version alone is not")
+    func changePoolOr() throws {
         var state = ClusterState()
         #expect(state.take(.changed(try pool()), pools) == [key])
         #expect(state.take(.changed(try pool(version: 11)), pools) == [])
@@ -67,7 +72,8 @@ import Testing
         #expect(state[key]?.children.isEmpty == true)
     }
 
-    @Test func `an older word of a pool than our own write is passed over`() throws {
+    @Test("An older word of a pool than our own write is passed over")
+    func olderWordPool() throws {
         var state = ClusterState()
         _ = state.take(.changed(try pool(version: 10)), pools)
         let written = StatusRecord(AgentPoolStatus(observedGeneration: 1, replicas: 4))
@@ -78,7 +84,8 @@ import Testing
         #expect(state[key]?.pool?.resourceVersion == "15")
     }
 
-    @Test func `what a listing doesn't name is gone, within its namespace only`() throws {
+    @Test("What a listing doesn't name is gone, within its namespace only")
+    func listingDoesntName() throws {
         var state = ClusterState()
         let shop = ClusterState.Scope(source: .children(.service), namespace: "shop")
         let bank = ClusterState.Scope(source: .children(.service), namespace: "bank")
@@ -87,27 +94,29 @@ import Testing
         var far = object("c")
         far.metadata.namespace = "bank"
         _ = state.take(.changed(far), bank)
-        #expect(state.take(.listBegan, shop) == [])
-        #expect(state.take(.page([object("a")]), shop) == [])
+        #expect(state.take(Listing.listBegan, shop) == [])
+        #expect(state.take(Listing.page([object("a")]), shop) == [])
         #expect(!state.hasListed([shop]))
-        #expect(state.take(.listEnded, shop) == [key])
+        #expect(state.take(Listing.listEnded, shop) == [key])
         #expect(state.hasListed([shop]))
         #expect(state[key]?.children.map(\.id.name) == ["a"])
         #expect(state[PoolReference(namespace: "bank", name: "support")]?.children.count == 1)
     }
 
-    @Test func `a listing that was cut off and begins anew forgets nothing too much`() throws {
+    @Test("A listing that was cut off and begins anew forgets nothing too much")
+    func listingWasCut() throws {
         var state = ClusterState()
         _ = state.take(.changed(object("a")), services)
-        _ = state.take(.listBegan, services)
-        _ = state.take(.page([]), services)
-        _ = state.take(.listBegan, services)
-        _ = state.take(.page([object("a")]), services)
-        #expect(state.take(.listEnded, services) == [])
+        _ = state.take(Listing.listBegan, services)
+        _ = state.take(Listing.page([]), services)
+        _ = state.take(Listing.listBegan, services)
+        _ = state.take(Listing.page([object("a")]), services)
+        #expect(state.take(Listing.listEnded, services) == [])
         #expect(state[key]?.children.count == 1)
     }
 
-    @Test func `late word of a deletion does not take the object that came after`() throws {
+    @Test("Late word of a deletion does not take the object that came after")
+    func lateWordDeletion() throws {
         var state = ClusterState()
         _ = state.take(.changed(object(uid: otherUID)), services)
         #expect(state.take(.removed(object(uid: childUID)), services) == [])
@@ -117,7 +126,8 @@ import Testing
         #expect(state[key]?.pool != nil)
     }
 
-    @Test func `the answer of an apply that comes after the object's deletion leaves nothing behind`() {
+    @Test("The answer of an apply that comes after the object's deletion leaves nothing behind")
+    func answerApplyComes() {
         var state = ClusterState()
         _ = state.take(.changed(object()), services)
         _ = state.take(.removed(object()), services)
@@ -125,14 +135,16 @@ import Testing
         #expect(state[key] == nil)
     }
 
-    @Test func `an object whose label was changed stays with its owner`() {
+    @Test("An object whose label was changed stays with its owner")
+    func objectWhoseLabel() {
         var state = ClusterState()
         var tampered = object()
         tampered.metadata.labels[PoolNames.poolLabel] = "else"
         #expect(state.take(.changed(tampered), services) == [key])
     }
 
-    @Test func `pools in conflict are looked at again when another pool's object goes`() throws {
+    @Test("Pools in conflict are looked at again when another pool's object goes")
+    func poolsInConflict() throws {
         var state = ClusterState()
         let other = PoolReference(namespace: "shop", name: "other")
         _ = state.take(.changed(object()), services)
@@ -144,7 +156,8 @@ import Testing
         #expect(state.take(.removed(object()), services) == [key])
     }
 
-    @Test func `a Deployment that rolls is counted until it has rolled out or stalled`() {
+    @Test("A Deployment that rolls is counted until it has rolled out or stalled")
+    func deploymentRollsCounted() {
         var state = ClusterState()
         var status = ObservedObject.Status(
             observedGeneration: 1, replicas: 2, readyReplicas: 2, updatedReplicas: 2, availableReplicas: 2)
@@ -168,7 +181,8 @@ import Testing
         #expect(state[key] == nil)
     }
 
-    @Test func `ReplicaSets are told of by what they read and whether they have pods`() {
+    @Test("ReplicaSets are told of by what they read and whether they have pods")
+    func replicasetsToldBy() {
         var state = ClusterState()
         var set = object("support-1", owner: nil, replicas: 2)
         set.spec?.template = .init(metadata: .init(annotations: [PoolNames.configAnnotation: "c1"]))
@@ -182,17 +196,19 @@ import Testing
         #expect(state.take(.removed(set), sets) == [key])
     }
 
-    @Test func `a kind that the cluster no longer serves is forgotten`() {
+    @Test("A kind that the cluster no longer serves is forgotten")
+    func kindClusterNo() {
         var state = ClusterState()
         let scope = ClusterState.Scope(source: .children(.scaledObject))
         _ = state.take(.changed(object()), scope)
-        _ = state.take(.listEnded, scope)
+        _ = state.take(Listing.listEnded, scope)
         #expect(state.forget(.scaledObject) == [key])
         #expect(!state.hasListed([scope]))
         #expect(state[key] == nil)
     }
 
-    @Test func `a resync makes verified objects count as unverified, at its time`() {
+    @Test("A resync makes verified objects count as unverified, at its time")
+    func resyncMakesVerified() {
         var state = ClusterState()
         let now = ContinuousClock.now
         state.beginResync(key, every: .seconds(10), now)

@@ -7,7 +7,7 @@ import PoolAPI
 let poolUID = ObjectUID("0a000000-0000-4000-8000-000000000001")
 let otherUID = ObjectUID("0a000000-0000-4000-8000-000000000002")
 let childUID = ObjectUID("0c000000-0000-4000-8000-000000000001")
-let key = PoolReference(namespace: "shop", name: "support")
+let thePool = PoolReference(namespace: "shop", name: "support")
 let noon = Timestamp("2026-03-01T12:00:00Z") ?? Timestamp(seconds: 0)
 
 extension ChildID {
@@ -42,7 +42,7 @@ extension ChildRecord {
     ) -> ChildRecord {
         var record = ChildRecord(
             id.kind, ObjectMeta(name: id.name, uid: childUID.text, resourceVersion: "20", generation: 1),
-            pool: key.name)
+            pool: thePool.name)
         record.digest = digest
         record.owner = owner
         record.suspicion = suspicion
@@ -67,7 +67,8 @@ extension DeploymentRecord {
         leavesReplicas: Bool = false, isRecreating: Bool = false, stalled: String? = nil
     ) -> DeploymentRecord {
         var record = DeploymentRecord(
-            ObservedObject(metadata: ObjectMeta(name: key.name, uid: childUID.text, generation: generation)))
+            ObservedObject(
+                metadata: ObjectMeta(name: thePool.name, uid: childUID.text, generation: generation)))
         record.observedGeneration = observedGeneration
         record.wanted = wanted
         record.replicas = replicas
@@ -105,7 +106,7 @@ extension Observed {
     static func fixture() -> Observed {
         let ids = [ChildID.serviceAccount, .config, .service]
         return Observed(
-            key: key, pool: .fixture(observedGeneration: 1),
+            key: thePool, pool: .fixture(observedGeneration: 1),
             desired: Desired(
                 children: ids.map { .fixture($0) } + [.fixture(.deployment, replicas: 2)],
                 url: "http://support.shop.svc"),

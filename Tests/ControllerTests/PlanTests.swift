@@ -5,14 +5,15 @@ import Testing
 @testable import Controller
 
 @Suite struct PlanTests {
-    @Test func `a pool in order needs nothing`() {
+    @Test("A pool in order needs nothing")
+    func poolInOrder() {
         #expect(plan(.fixture(), noon) == Plan())
     }
 
-    @Test
-    func
-        `a new pool's children are applied in the order of their making, once their names are known to be free`()
-    {
+    @Test(
+        "A new pool's children are applied in the order of their making, once their names are known to be free"
+    )
+    func newPoolsChildren() {
         var observed = Observed.fixture()
         observed.children = []
         observed.deployment = nil
@@ -27,7 +28,8 @@ import Testing
         #expect(!plan(observed, noon).isUnfinished)
     }
 
-    @Test func `what no cache tells of and is the pool's own is taken as it is`() {
+    @Test("What no cache tells of and is the pool's own is taken as it is")
+    func noCacheTells() {
         var observed = Observed.fixture()
         observed.children = []
         observed.deployment = nil
@@ -38,8 +40,10 @@ import Testing
         #expect(plan(observed, noon) == Plan())
     }
 
-    @Test(arguments: [ChildRecord.Owner.none, .other])
-    func `somebody else's object is a conflict and is left alone, and the rest is applied`(
+    @Test(
+        "Somebody else's object is a conflict and is left alone, and the rest is applied",
+        arguments: [ChildRecord.Owner.none, .other])
+    func somebodyElsesObject(
         owner: ChildRecord.Owner
     ) {
         var observed = Observed.fixture()
@@ -53,7 +57,8 @@ import Testing
         #expect(result.isToBeRetried)
     }
 
-    @Test func `a changed manifest and a child that others wrote to are applied`() {
+    @Test("A changed manifest and a child that others wrote to are applied")
+    func changedManifestChild() {
         var observed = Observed.fixture()
         observed.children[0].digest = 7
         observed.children[2].suspicion = 99
@@ -61,7 +66,8 @@ import Testing
             plan(observed, noon).steps == [.apply(.fixture(.serviceAccount)), .apply(.fixture(.service))])
     }
 
-    @Test func `a child whose apply has answered is not applied again before the watch tells of it`() {
+    @Test("A child whose apply has answered is not applied again before the watch tells of it")
+    func childWhoseApply() {
         var observed = Observed.fixture()
         observed.children[0].digest = 7
         var answer = observed.children[0]
@@ -70,13 +76,15 @@ import Testing
         #expect(plan(observed, noon) == Plan())
     }
 
-    @Test func `replicas that somebody changed by hand are set back`() {
+    @Test("Replicas that somebody changed by hand are set back")
+    func replicasSomebodyChanged() {
         var observed = Observed.fixture()
         observed.deployment?.wanted = 5
         #expect(plan(observed, noon).steps == [.apply(.fixture(.deployment, replicas: 2))])
     }
 
-    @Test func `replicas are handed over before the apply that leaves them to an autoscaler`() {
+    @Test("Replicas are handed over before the apply that leaves them to an autoscaler")
+    func replicasHandedOver() {
         var observed = Observed.fixture()
         let wanted = DesiredChild.fixture(.deployment, digest: 2)
         observed.desired?.children[3] = wanted
@@ -90,7 +98,8 @@ import Testing
             ])
     }
 
-    @Test func `replicas that an autoscaler set are left alone and not handed over again`() {
+    @Test("Replicas that an autoscaler set are left alone and not handed over again")
+    func replicasAutoscalerSet() {
         var observed = Observed.fixture()
         observed.desired?.children[3] = .fixture(.deployment, digest: 2)
         observed.deployment = .fixture(wanted: 6, leavesReplicas: true)
@@ -99,8 +108,8 @@ import Testing
         #expect(plan(observed, noon) == Plan())
     }
 
-    @Test func `an autoscaler that is not wanted goes first, and the second manager gives the replicas back`()
-    {
+    @Test("An autoscaler that is not wanted goes first, and the second manager gives the replicas back")
+    func autoscalerNotWanted() {
         var observed = Observed.fixture()
         observed.children.append(.fixture(.autoscaler))
         observed.children[3] = .fixture(.deployment, digest: 9, hasHandover: true)
@@ -112,7 +121,8 @@ import Testing
             ])
     }
 
-    @Test func `one kind of autoscaler gives way to the other before that begins`() {
+    @Test("One kind of autoscaler gives way to the other before that begins")
+    func oneKindAutoscaler() {
         var observed = Observed.fixture()
         observed.desired?.children[3] = .fixture(.deployment)
         observed.desired?.children.append(.fixture(.scaledObject))
@@ -125,7 +135,8 @@ import Testing
             ])
     }
 
-    @Test func `what the spec no longer wants is deleted last, but no volume and nothing of others`() {
+    @Test("What the spec no longer wants is deleted last, but no volume and nothing of others")
+    func specNoLonger() {
         var observed = Observed.fixture()
         let ingress = ChildID(kind: .ingress, name: "support")
         observed.children += [
@@ -140,7 +151,8 @@ import Testing
             ])
     }
 
-    @Test func `a volume that outlived its pool is taken up by its label, and only so`() {
+    @Test("A volume that outlived its pool is taken up by its label, and only so")
+    func volumeOutlivedIts() {
         var observed = Observed.fixture()
         observed.desired?.children.append(.fixture(.volume))
         observed.lookUps[.volume] = .found(.fixture(.volume, owner: .none), nil)
@@ -152,7 +164,8 @@ import Testing
 
     // MARK: Configurations
 
-    @Test func `an old configuration stays while a ReplicaSet with pods reads it, and goes after`() {
+    @Test("An old configuration stays while a ReplicaSet with pods reads it, and goes after")
+    func oldConfigurationStays() {
         var observed = Observed.fixture()
         observed.children.append(.fixture(.oldConfig))
         observed.replicaSets.append(.fixture(config: ChildID.oldConfig.name, isInUse: true))
@@ -163,7 +176,8 @@ import Testing
         #expect(plan(observed, noon).steps == [.delete(.oldConfig, childUID, .background)])
     }
 
-    @Test func `a configuration that the Deployment names stays, also while its roll-out is held back`() {
+    @Test("A configuration that the Deployment names stays, also while its roll-out is held back")
+    func configurationDeploymentNames() {
         var observed = Observed.fixture()
         observed.children.append(.fixture(.oldConfig))
         observed.children[3].digest = 9
@@ -175,7 +189,8 @@ import Testing
         #expect(result.isHeldBack)
     }
 
-    @Test func `no configuration goes before the Deployment controller has seen the newest template`() {
+    @Test("No configuration goes before the Deployment controller has seen the newest template")
+    func noConfigurationGoes() {
         var observed = Observed.fixture()
         observed.children.append(.fixture(.oldConfig))
         observed.deployment = .fixture(generation: 3, observedGeneration: 2)
@@ -187,7 +202,8 @@ import Testing
 
     // MARK: Roll-outs
 
-    @Test func `only a roll-out that the spec did not ask for waits for others`() {
+    @Test("Only a roll-out that the spec did not ask for waits for others")
+    func onlyRollOut() {
         var observed = Observed.fixture()
         observed.children[3].digest = 9
         #expect(observed.isRollingByOperator)
@@ -198,7 +214,8 @@ import Testing
         #expect(plan(observed, noon).steps == [.apply(.fixture(.deployment, replicas: 2))])
     }
 
-    @Test func `a Deployment that becomes Recreate amid a roll-out is made anew, for it would stand still`() {
+    @Test("A Deployment that becomes Recreate amid a roll-out is made anew, for it would stand still")
+    func deploymentBecomesRecreate() {
         var observed = Observed.fixture()
         observed.desired?.children[3] = .fixture(.deployment, digest: 2, replicas: 1, isRecreating: true)
         observed.deployment = .fixture(wanted: 3, replicas: 4, updated: 1)
@@ -212,7 +229,8 @@ import Testing
                 == [.apply(.fixture(.deployment, digest: 2, replicas: 1, isRecreating: true))])
     }
 
-    @Test func `a child that is going is waited for`() {
+    @Test("A child that is going is waited for")
+    func childGoingWaited() {
         var observed = Observed.fixture()
         observed.children[3].isTerminating = true
         observed.children[3].digest = 9
@@ -222,7 +240,8 @@ import Testing
         #expect(result.lookAgain != nil)
     }
 
-    @Test func `a roll-out that makes no progress is told`() {
+    @Test("A roll-out that makes no progress is told")
+    func rollOutMakes() {
         var observed = Observed.fixture()
         observed.deployment = .fixture(updated: 1, stalled: "timed out")
         let result = plan(observed, noon)
@@ -232,7 +251,8 @@ import Testing
 
     // MARK: Specs and owners
 
-    @Test func `a spec that can't be read changes nothing of what serves`() {
+    @Test("A spec that can't be read changes nothing of what serves")
+    func specCantBe() {
         var observed = Observed.fixture()
         observed.desired = nil
         observed.problems = [Finding(.invalidSpec, "spec.agents", "is empty; add an agent")]
@@ -242,9 +262,8 @@ import Testing
         #expect(result.hasStatus)
     }
 
-    @Test
-    func `what an earlier pool of the name left goes, once the API server confirms that this one is current`()
-    {
+    @Test("What an earlier pool of the name left goes, once the API server confirms that this one is current")
+    func earlierPoolName() {
         var observed = Observed.fixture()
         observed.children[2].owner = .pool(otherUID)
         #expect(observed.hasLeftovers)
@@ -256,7 +275,8 @@ import Testing
         #expect(result.steps == [.delete(.service, childUID, .background)])
     }
 
-    @Test func `the finalizer comes and goes with the reclaim policy, beside those of others`() {
+    @Test("The finalizer comes and goes with the reclaim policy, beside those of others")
+    func finalizerComesGoes() {
         var observed = Observed.fixture()
         observed.pool.finalizers = ["example.com/other"]
         observed.desired?.isPurged = true
@@ -270,7 +290,8 @@ import Testing
         #expect(plan(observed, noon).steps == [.setFinalizers(["example.com/other"])])
     }
 
-    @Test func `a pool that is being deleted is left to the garbage collector`() {
+    @Test("A pool that is being deleted is left to the garbage collector")
+    func poolBeingDeleted() {
         var observed = Observed.fixture()
         observed.pool.deletedAt = noon
         observed.children = []

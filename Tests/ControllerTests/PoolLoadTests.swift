@@ -6,24 +6,27 @@ import Testing
 @Suite struct PoolLoadTests {
     private let start = ContinuousClock.now
 
-    @Test func `the number of sessions shown follows the true one without being written for each`() {
+    @Test("The number of sessions shown follows the true one without being written for each")
+    func numberSessionsShown() {
         var count = SessionCount()
-        #expect(count.observe(100, start))
-        #expect(!count.observe(105, start + .seconds(90)), "within a tenth")
-        #expect(count.observe(120, start + .seconds(90)))
-        #expect(!count.observe(300, start + .seconds(120)), "too soon")
-        #expect(count.observe(300, start + .seconds(151)))
-        #expect(count.observe(0, start + .seconds(152)), "the last session is told at once")
-        #expect(count.observe(1, start + .seconds(153)), "and so is the first")
+        #expect(count.observe(100, start) == true)
+        #expect(count.observe(105, start + .seconds(90)) == false, "within a tenth")
+        #expect(count.observe(120, start + .seconds(90)) == true)
+        #expect(count.observe(300, start + .seconds(120)) == false, "too soon")
+        #expect(count.observe(300, start + .seconds(151)) == true)
+        #expect(count.observe(0, start + .seconds(152)) == true, "the last session is told at once")
+        #expect(count.observe(1, start + .seconds(153)) == true, "and so is the first")
         #expect(count.shown == 1)
     }
 
-    @Test func `a pod's cost grows with its sessions in doubling steps`() {
+    @Test("A pod's cost grows with its sessions in doubling steps")
+    func podsCostGrows() {
         #expect([0, 1, 2, 3, 4, 7, 8, 1_000].map(DeletionCost.of) == [0, 1, 2, 2, 3, 3, 4, 10])
         #expect(DeletionCost.of(-5) == 0)
     }
 
-    @Test func `only the pool's own pods get a cost, and only where it changes`() {
+    @Test("Only the pool's own pods get a cost, and only where it changes")
+    func onlyPoolsOwn() {
         let load = PoolLoad(
             activeSessions: 20,
             pods: [
@@ -34,7 +37,8 @@ import Testing
         #expect(DeletionCost.changes(load, known: ["a": 0]) == [:], "one pod has nobody to give way to")
     }
 
-    @Test func `a load is read as workers write it`() throws {
+    @Test("A load is read as workers write it")
+    func loadReadAs() throws {
         let text = """
             {"activeSessions": 3, "runningTurns": 1, "pendingRequests": 0,
              "pods": [{"name": "a", "activeSessions": 3, "runningTurns": 1, "pendingRequests": 0}]}

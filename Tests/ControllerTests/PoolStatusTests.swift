@@ -17,7 +17,8 @@ import Testing
             uniqueKeysWithValues: (status.conditions ?? []).map { ($0.type, "\($0.status) \($0.reason)") })
     }
 
-    @Test func `a pool in order is ready, and says how large it is and where`() {
+    @Test("A pool in order is ready, and says how large it is and where")
+    func poolInOrder() {
         let status = input.status(noon)
         #expect(
             summary(status) == [
@@ -34,7 +35,8 @@ import Testing
         #expect(status.activeSessions == 7)
     }
 
-    @Test func `what a pool may be in has stable words`() {
+    @Test("What a pool may be in has stable words")
+    func poolMayBe() {
         var cases: [(String, StatusInput, [String: String])] = []
         var input = input
         input.deployment = nil
@@ -108,8 +110,8 @@ import Testing
         }
     }
 
-    @Test func `a condition keeps its time until its status changes, and an equal status is known as equal`()
-    {
+    @Test("A condition keeps its time until its status changes, and an equal status is known as equal")
+    func conditionKeepsIts() {
         var input = input
         let first = input.status(noon)
         input.previous = StatusRecord(first)
@@ -125,7 +127,8 @@ import Testing
         #expect(StatusRecord(second).digest != input.previous.digest)
     }
 
-    @Test func `a status is the same after a round through the API`() throws {
+    @Test("A status is the same after a round through the API")
+    func statusSameAfter() throws {
         var input = input
         input.findings = [Finding(.nameConflict, "Service support", "exists \"here\"\nand there")]
         let status = input.status(noon)
@@ -134,7 +137,8 @@ import Testing
         #expect(StatusRecord(read) == StatusRecord(status))
     }
 
-    @Test func `news are told once`() {
+    @Test("News are told once")
+    func newsToldOnce() {
         var input = input
         input.findings = [
             Finding(.invalidSpec, "spec.agents[0].model", "names no model; use one of: chat"),
@@ -158,7 +162,8 @@ import Testing
         #expect(input.news(input.status(noon)).isEmpty)
     }
 
-    @Test func `many findings are not all told in full`() {
+    @Test("Many findings are not all told in full")
+    func manyFindingsNot() {
         var input = input
         input.findings = (0..<40).map { Finding(.invalidSpec, "spec.agents[\($0)].model", "is wrong") }
         let stalled = input.status(noon).conditions?.first { $0.type == "Stalled" }

@@ -21,7 +21,8 @@ import Testing
         Timestamp(microseconds: noon.microseconds + seconds * 1_000_000)
     }
 
-    @Test func `first the autoscaler and the Deployment go`() {
+    @Test("First the autoscaler and the Deployment go")
+    func firstAutoscalerDeployment() {
         var observed = observed
         observed.children.append(.fixture(.autoscaler))
         let result = plan(observed, noon, limits)
@@ -33,7 +34,8 @@ import Testing
         #expect(!result.hasStatus)
     }
 
-    @Test func `pods are waited for, and the Job comes after them`() {
+    @Test("Pods are waited for, and the Job comes after them")
+    func podsWaitedFor() {
         var observed = observed
         observed.children.removeAll { $0.id == .deployment }
         #expect(plan(observed, noon, limits).steps.isEmpty)
@@ -41,14 +43,16 @@ import Testing
         #expect(plan(observed, noon, limits).steps == [.apply(.fixture(.purge))])
     }
 
-    @Test func `a Deployment that is still going is waited for like its pods`() {
+    @Test("A Deployment that is still going is waited for like its pods")
+    func deploymentStillGoing() {
         var observed = observed
         observed.children[3].isTerminating = true
         observed.hasPods = false
         #expect(plan(observed, noon, limits).steps.isEmpty)
     }
 
-    @Test func `pods that do not end within their drain and ten minutes end the wait, not the pool`() {
+    @Test("Pods that do not end within their drain and ten minutes end the wait, not the pool")
+    func podsDoNot() {
         var observed = observed
         observed.children.removeAll { $0.id == .deployment }
         #expect(plan(observed, after(659), limits).notes.isEmpty)
@@ -57,7 +61,8 @@ import Testing
         #expect(result.notes.map(\.reason) == ["PurgeAbandoned"])
     }
 
-    @Test func `a complete Job lets the pool go`() {
+    @Test("A complete Job lets the pool go")
+    func completeJobLets() {
         var observed = observed
         observed.children.append(.fixture(.purge))
         observed.jobs = [.fixture(.running)]
@@ -68,7 +73,8 @@ import Testing
         #expect(result.notes == [EventNote(.normal, "Purged", "The pool's memory has been forgotten.")])
     }
 
-    @Test func `a Job that fails or takes too long lets the pool go, and an Event says so`() {
+    @Test("A Job that fails or takes too long lets the pool go, and an Event says so")
+    func jobFailsOr() {
         var observed = observed
         observed.children.append(.fixture(.purge))
         observed.jobs = [.fixture(.failed("DeadlineExceeded"))]
@@ -82,7 +88,8 @@ import Testing
         #expect(result.notes.map(\.kind) == [.warning])
     }
 
-    @Test func `an earlier pool's Job is not taken for this one's`() {
+    @Test("An earlier pool's Job is not taken for this one's")
+    func earlierPoolsJob() {
         var observed = observed
         observed.children.removeAll { $0.id == .deployment }
         observed.hasPods = false
@@ -91,10 +98,10 @@ import Testing
         #expect(plan(observed, noon, limits).steps == [.delete(.purge, childUID, .background)])
     }
 
-    @Test
-    func
-        `embedded memory needs no Job, and a spec that can't be read or a deletion in the foreground none either`()
-    {
+    @Test(
+        "Embedded memory needs no Job, and a spec that can't be read or a deletion in the foreground none either"
+    )
+    func embeddedMemoryNeeds() {
         var embedded = observed
         embedded.desired?.purge = nil
         #expect(plan(embedded, noon, limits).steps == [.setFinalizers(["a/b"])])

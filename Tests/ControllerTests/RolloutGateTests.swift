@@ -8,51 +8,55 @@ import Testing
 
     private func pool(_ number: Int) -> PoolReference { PoolReference(name: "pool-\(number)") }
 
-    @Test func `as many pools roll as may, and those that wait are told in their order`() {
+    @Test("As many pools roll as may, and those that wait are told in their order")
+    func asManyPools() {
         var gate = RolloutGate(limit: 2)
-        #expect(gate.admit(pool(0), rolling: [], start))
-        #expect(gate.admit(pool(1), rolling: [], start))
-        #expect(!gate.admit(pool(2), rolling: [], start))
-        #expect(!gate.admit(pool(3), rolling: [], start))
-        #expect(!gate.admit(pool(2), rolling: [], start))
+        #expect(gate.admit(pool(0), rolling: [], start) == true)
+        #expect(gate.admit(pool(1), rolling: [], start) == true)
+        #expect(gate.admit(pool(2), rolling: [], start) == false)
+        #expect(gate.admit(pool(3), rolling: [], start) == false)
+        #expect(gate.admit(pool(2), rolling: [], start) == false)
         #expect(gate.waitingCount == 2)
         gate.applied(pool(0), generation: 2)
         #expect(gate.rolledOut(pool(0), generation: 2) == [pool(2), pool(3)])
-        #expect(gate.admit(pool(2), rolling: [], start))
-        #expect(!gate.admit(pool(3), rolling: [], start))
+        #expect(gate.admit(pool(2), rolling: [], start) == true)
+        #expect(gate.admit(pool(3), rolling: [], start) == false)
         #expect(gate.waitingCount == 1)
     }
 
-    @Test func `pools that roll for any other reason count too, but not the one that asks`() {
+    @Test("Pools that roll for any other reason count too, but not the one that asks")
+    func poolsRollFor() {
         var gate = RolloutGate(limit: 2)
-        #expect(gate.admit(pool(0), rolling: [pool(0), pool(1)], start))
-        #expect(!gate.admit(pool(2), rolling: [pool(0), pool(1)], start))
+        #expect(gate.admit(pool(0), rolling: [pool(0), pool(1)], start) == true)
+        #expect(gate.admit(pool(2), rolling: [pool(0), pool(1)], start) == false)
     }
 
-    @Test func `a Deployment as it was before its apply does not end its roll-out`() {
+    @Test("A Deployment as it was before its apply does not end its roll-out")
+    func deploymentAsWas() {
         var gate = RolloutGate(limit: 1)
-        #expect(gate.admit(pool(0), rolling: [], start))
+        #expect(gate.admit(pool(0), rolling: [], start) == true)
         #expect(gate.rolledOut(pool(0), generation: 1) == [])
         gate.applied(pool(0), generation: 2)
         #expect(gate.rolledOut(pool(0), generation: 1) == [])
-        #expect(!gate.admit(pool(1), rolling: [], start))
+        #expect(gate.admit(pool(1), rolling: [], start) == false)
         #expect(gate.rolledOut(pool(0), generation: 2) == [pool(1)])
     }
 
-    @Test func `a failed apply, a deleted pool and too long a roll-out free their place`() {
+    @Test("A failed apply, a deleted pool and too long a roll-out free their place")
+    func failedApplyDeleted() {
         var gate = RolloutGate(limit: 1, patience: .seconds(100))
-        #expect(gate.admit(pool(0), rolling: [], start))
+        #expect(gate.admit(pool(0), rolling: [], start) == true)
         gate.applied(pool(0), generation: nil)
-        #expect(gate.admit(pool(1), rolling: [], start))
-        #expect(!gate.admit(pool(2), rolling: [], start))
+        #expect(gate.admit(pool(1), rolling: [], start) == true)
+        #expect(gate.admit(pool(2), rolling: [], start) == false)
         #expect(gate.rolledOut(pool(1)) == [pool(2)])
-        #expect(gate.admit(pool(2), rolling: [], start))
-        #expect(!gate.admit(pool(3), rolling: [], start + .seconds(99)))
-        #expect(gate.admit(pool(3), rolling: [], start + .seconds(101)))
+        #expect(gate.admit(pool(2), rolling: [], start) == true)
+        #expect(gate.admit(pool(3), rolling: [], start + .seconds(99)) == false)
+        #expect(gate.admit(pool(3), rolling: [], start + .seconds(101)) == true)
     }
 
-    @Test(arguments: 0..<10)
-    func `never more than the limit roll, and all of them in the end`(seed: Int) {
+    @Test("Never more than the limit roll, and all of them in the end", arguments: 0..<10)
+    func neverMoreThan(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         var gate = RolloutGate(limit: 5)
         var waiting = Set(0..<40)

@@ -5,18 +5,22 @@ import Testing
 @Suite struct WorkQueueTests {
     private let start = ContinuousClock.now
 
-    @Test func `a key that is added twice is given out once, at the earlier time`() {
+    @Test("A key that is added twice is given out once, at the earlier time")
+    func keyAddedTwice() {
         var queue = WorkQueue<String>(workers: 2)
         queue.add("a", at: start + .seconds(10))
         queue.add("a", at: start + .seconds(3))
         queue.add("a", at: start + .seconds(5))
         #expect(queue.depth == 1)
         #expect(queue.next(start) == .waitUntil(start + .seconds(3)))
+        #expect(queue.overdue(start) == 0)
+        #expect(queue.overdue(start + .seconds(3)) == 1)
         #expect(queue.next(start + .seconds(3)) == .run("a"))
         #expect(queue.next(start + .seconds(20)) == .waitForChange)
     }
 
-    @Test func `a key that runs is not given out again before it has finished`() {
+    @Test("A key that runs is not given out again before it has finished")
+    func keyRunsNot() {
         var queue = WorkQueue<String>(workers: 2)
         queue.add("a", at: start)
         #expect(queue.next(start) == .run("a"))
@@ -26,7 +30,8 @@ import Testing
         #expect(queue.next(start) == .run("a"))
     }
 
-    @Test func `no more keys run than there are workers`() {
+    @Test("No more keys run than there are workers")
+    func noMoreKeys() {
         var queue = WorkQueue<Int>(workers: 2)
         for key in 0..<3 { queue.add(key, at: start) }
         #expect(queue.next(start) == .run(0))
@@ -36,7 +41,8 @@ import Testing
         #expect(queue.next(start) == .run(2))
     }
 
-    @Test func `a failing key waits twice as long each time, up to a limit, and a success forgets that`() {
+    @Test("A failing key waits twice as long each time, up to a limit, and a success forgets that")
+    func failingKeyWaits() {
         var queue = WorkQueue<String>(workers: 1, firstRetry: .seconds(1), lastRetry: .seconds(5))
         var now = start
         queue.add("a", at: now)
@@ -55,7 +61,8 @@ import Testing
         #expect(queue.next(now) == .waitUntil(now + .milliseconds(500)))
     }
 
-    @Test func `a change that comes while a key fails does not wait for the retry`() {
+    @Test("A change that comes while a key fails does not wait for the retry")
+    func changeComesWhile() {
         var queue = WorkQueue<String>(workers: 1)
         queue.add("a", at: start)
         #expect(queue.next(start) == .run("a"))
@@ -64,13 +71,15 @@ import Testing
         #expect(queue.next(start) == .run("a"))
     }
 
-    @Test func `keys of one time come out in the order in which they went in`() {
+    @Test("Keys of one time come out in the order in which they went in")
+    func keysOneTime() {
         var queue = WorkQueue<Int>(workers: 100)
         for key in [7, 3, 9, 1] { queue.add(key, at: start) }
         for key in [7, 3, 9, 1] { #expect(queue.next(start) == .run(key)) }
     }
 
-    @Test func `a key that is removed does not come`() {
+    @Test("A key that is removed does not come")
+    func keyRemovedDoes() {
         var queue = WorkQueue<String>(workers: 1)
         queue.add("a", at: start)
         queue.remove("a")
@@ -78,7 +87,8 @@ import Testing
         #expect(queue.depth == 0)
     }
 
-    @Test func `the longest run is told, for the liveness probe`() {
+    @Test("The longest run is told, for the liveness probe")
+    func longestRunTold() {
         var queue = WorkQueue<String>(workers: 2)
         queue.add("a", at: start)
         _ = queue.next(start)
@@ -87,18 +97,17 @@ import Testing
         #expect(queue.longestRun(start + .seconds(9)) == .zero)
     }
 
-    @Test(arguments: 0..<20)
-    func
-        `whatever happens, each key that was added is given out in time, once at a time, and never too early`(
-            seed: Int
-        )
-    {
+    @Test(
+        "Whatever happens, each key that was added is given out in time, once at a time, and never too early",
+        arguments: 0..<20)
+    func randomOperations(seed: Int) {
         var random = SeededGenerator(seed: UInt64(seed))
         var queue = WorkQueue<Int>(workers: 3, firstRetry: .milliseconds(100), lastRetry: .seconds(2))
         var now = start
         // What the queue must know, kept in the plainest way.
         var due: [Int: ContinuousClock.Instant] = [:]
         var running: Set<Int> = []
+        var failures: [Int: Int] = [:]
         for _ in 0..<4_000 {
             switch Int.random(in: 0..<10, using: &random) {
             case 0..<4:
@@ -126,17 +135,18 @@ import Testing
                 guard let key = running.sorted().first else { continue }
                 running.remove(key)
                 switch Int.random(in: 0..<3, using: &random) {
-                case 0: queue.finished(key, .done, now)
+                case 0:
+                    queue.finished(key, .done, now)
+                    failures[key] = nil
                 case 1:
                     queue.finished(key, .again(after: .seconds(1)), now)
+                    failures[key] = nil
                     due[key] = min(due[key] ?? now + .seconds(1), now + .seconds(1))
                 default:
-                    let before = due[key]
                     queue.finished(key, .failed, now)
-                    // The delay itself is another test's; here only that the earlier time wins.
-                    guard before == nil else { continue }
-                    queue.remove(key)
-                    due[key] = nil
+                    failures[key, default: 0] += 1
+                    let retry = now + min(.milliseconds(50) * (1 << failures[key, default: 1]), .seconds(2))
+                    due[key] = min(due[key] ?? retry, retry)
                 }
             default: now += .milliseconds(Int.random(in: 0..<800, using: &random))
             }
