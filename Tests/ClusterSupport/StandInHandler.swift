@@ -47,7 +47,13 @@ final class StandInHandler: ChannelInboundHandler {
             write(code: code, bytes, retryAfter: retryAfter, context: context)
         case .watch(let request): watch(request, context: context)
         case .hang: break
-        case .nothing: context.close(promise: nil)
+        case .nothing:
+            // Begins to answer, for a client whose kept connection ends without a byte sends the request again unasked.
+            let head = HTTPResponseHead(version: .http1_1, status: .ok, headers: ["Content-Length": "1000"])
+            context.write(wrapOutboundOut(.head(head)), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(Self.chunk([UInt8(ascii: "{")]))).whenComplete {
+                [channel = context.channel] _ in channel.close(promise: nil)
+            }
         }
     }
 
