@@ -111,6 +111,7 @@ let package = Package(
                 "Memory", "PoolAPI", "Transport", "Worker", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "Subprocesses", path: "Tests/Subprocesses", swiftSettings: strict),
         // A stand-in for a cluster's API server; apart from TestSupport, which needs the whole worker.
         .target(
             name: "ClusterSupport", dependencies: ["PoolAPI", logging] + nio, path: "Tests/ClusterSupport",
@@ -129,16 +130,19 @@ let package = Package(
             dependencies: ["Redis", logging, .product(name: "NIOPosix", package: "swift-nio")],
             path: "Benchmarks/RedisThroughput", swiftSettings: strict),
         tests("PoolAPI", [], data: ["Corpus"]),
-        tests("Transport", ["CCurl", logging], data: ["Corpus", "Fixtures"]),
-        tests("Redis", [logging] + nio),
+        tests("Transport", ["CCurl", "Subprocesses", logging], data: ["Corpus", "Fixtures"]),
+        tests("Redis", ["Subprocesses", logging] + nio),
         tests(
             "Milvus",
             [
-                "MilvusProtocol", logging, .product(name: "GRPCCore", package: "grpc-swift-2"),
+                "MilvusProtocol", "Subprocesses", logging,
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], data: ["Servers"]),
         tests("Memory", [logging, "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
-        tests("Agent", ["PoolAPI", "Transport", "Memory", logging], data: ["Corpus", "Fixtures"]),
+        tests(
+            "Agent", ["PoolAPI", "Transport", "Memory", "Subprocesses", logging],
+            data: ["Corpus", "Fixtures"]),
         tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),
         tests("Kubernetes", ["PoolAPI", "Transport", "ClusterSupport", logging] + nio),
         tests("Controller", ["PoolAPI", "Kubernetes", "ClusterSupport", logging]),
