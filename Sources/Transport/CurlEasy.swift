@@ -14,6 +14,7 @@ struct CurlEasy: ~Copyable {
 
     let handle: UnsafeMutableRawPointer
     private var headers: UnsafeMutablePointer<curl_slist>?
+    private var connectTo: UnsafeMutablePointer<curl_slist>?
 
     init?() {
         guard let handle = curl_easy_init() else { return nil }
@@ -23,15 +24,16 @@ struct CurlEasy: ~Copyable {
     deinit {
         curl_easy_cleanup(handle)
         curl_slist_free_all(headers)
+        curl_slist_free_all(connectTo)
     }
 
     mutating func configure(
         _ request: HTTPRequest, at target: RequestTarget, with configuration: HTTPClient.Configuration
     ) {
-        set(CURLOPT_URL, request.url)
+        set(CURLOPT_URL, target.url)
         setConnection(request, target, configuration)
         setMethod(request)
-        setHeaders(request)
+        setHeaders(request, target)
     }
 
     /// Hands every piece of the response to these callbacks, with `receiver` as their last argument.
@@ -42,10 +44,17 @@ struct CurlEasy: ~Copyable {
         ccurl_set_pointer(handle, CURLOPT_HEADERDATA, receiver)
         ccurl_set_callback(handle, CURLOPT_WRITEFUNCTION, body)
         ccurl_set_pointer(handle, CURLOPT_WRITEDATA, receiver)
+        ccurl_set_pointer(handle, CURLOPT_PREREQDATA, receiver)
         ccurl_set_pointer(handle, CURLOPT_PRIVATE, receiver)
     }
 
-    private func setConnection(
+    /// Asks this callback when a connection is there, before anything of the request is written to it; the argument is
+    /// the receiver's.
+    func setGate(_ callback: curl_prereq_callback) {
+        ccurl_set_gate(handle, callback)
+    }
+
+    private mutating func setConnection(
         _ request: HTTPRequest, _ target: RequestTarget, _ configuration: HTTPClient.Configuration
     ) {
         set(CURLOPT_PROTOCOLS_STR, "http,https")
@@ -79,10 +88,25 @@ struct CurlEasy: ~Copyable {
             }
         }
         if let caFile = configuration.caFile { set(CURLOPT_CAINFO, caFile) }
+        if target.isSecure { setTLS(configuration.tls, target) }
         let proxies = configuration.proxies
         // An empty proxy keeps libcurl from reading the environment itself.
         set(CURLOPT_PROXY, (target.isSecure ? proxies.https : proxies.http) ?? "")
         set(CURLOPT_NOPROXY, proxies.exceptions ?? "")
+    }
+
+    private mutating func setTLS(_ tls: TLSSettings, _ target: RequestTarget) {
+        set(CURLOPT_CAINFO_BLOB, tls.authorities)
+        set(CURLOPT_SSLCERT_BLOB, tls.certificate)
+        set(CURLOPT_SSLKEY_BLOB, tls.key)
+        if !tls.isPeerVerified {
+            set(CURLOPT_SSL_VERIFYPEER, 0)
+            set(CURLOPT_SSL_VERIFYHOST, 0)
+        }
+        if let route = target.route {
+            connectTo = curl_slist_append(connectTo, route)
+            ccurl_set_pointer(handle, CURLOPT_CONNECT_TO, connectTo)
+        }
     }
 
     private func setMethod(_ request: HTTPRequest) {
@@ -104,12 +128,14 @@ struct CurlEasy: ~Copyable {
         set(CURLOPT_CUSTOMREQUEST, request.method)
     }
 
-    private mutating func setHeaders(_ request: HTTPRequest) {
+    private mutating func setHeaders(_ request: HTTPRequest, _ target: RequestTarget) {
         // No pause before a body, and no type that nobody asked for.
         addHeader("Expect:")
         if !request.headers.contains(where: { $0.name.lowercased() == "content-type" }) {
             addHeader("Content-Type:")
         }
+        // The URL has the name that the certificate is for.
+        if target.route != nil { addHeader("Host: \(target.name)") }
         for (name, value) in request.headers {
             // libcurl's own sign for an empty value is a semicolon in the colon's place.
             addHeader(value.isEmpty ? "\(name);" : "\(name): \(value)")
@@ -128,6 +154,17 @@ struct CurlEasy: ~Copyable {
 
     private func set(_ option: CURLoption, _ value: String) {
         _ = value.withCString { ccurl_set_pointer(handle, option, $0) }
+    }
+
+    /// Copies the bytes; does nothing with none.
+    private func set(_ option: CURLoption, _ value: [UInt8]?) {
+        guard let value, !value.isEmpty else { return }
+        value.withUnsafeBytes { bytes in
+            var blob = curl_blob(
+                data: UnsafeMutableRawPointer(mutating: bytes.baseAddress), len: bytes.count,
+                flags: UInt32(CURL_BLOB_COPY))
+            _ = withUnsafePointer(to: &blob) { ccurl_set_pointer(handle, option, $0) }
+        }
     }
 
     func long(_ info: CURLINFO) -> Int {

@@ -42,6 +42,7 @@ final class CurlLoop {
             now = Self.monotonicNow()
             let count = poller.wait(into: &events, milliseconds: waitingTime())
             now = Self.monotonicNow()
+            if nextSweep <= now { endWhatIsOver() }
             var isFlowReady = false
             for event in events[..<count] {
                 if event.data.fd == mailbox.wakeDescriptor {
@@ -130,8 +131,11 @@ final class CurlLoop {
         guard !isStopping else { return exchange.end(.shutdown(exchange.target)) }
         // Cancelled before it got here.
         guard !exchange.isEnded else { return }
+        if let total = request.totalTimeout, now >= exchange.begun.addingClamped(total.nanoseconds) {
+            return exchange.end(.expired(.total, target: exchange.target))
+        }
         guard let multi = multi(for: target, request.version),
-            let transfer = Transfer(exchange, request, at: target, in: multi, on: self, now: now),
+            let transfer = Transfer(exchange, request, at: target, in: multi, on: self),
             multi.add(transfer)
         else {
             return exchange.end(TransportError(.overloaded, "no memory for a request to \(exchange.target)"))
@@ -205,6 +209,14 @@ final class CurlLoop {
         dirty.removeAll(keepingCapacity: true)
     }
 
+    /// Comes before the sockets' turn: where the whole process stood still, the rest of a request whose time is up
+    /// may not be sent any more. What else is late may have its answer waiting.
+    private func endWhatIsOver() {
+        for transfer in transfers.values where transfer.deadlines.expired(at: now) == .total {
+            breakOff(transfer, .expired(.total, target: transfer.exchange.target))
+        }
+    }
+
     private func sweep() {
         nextSweep = .max
         for transfer in transfers.values {
@@ -226,7 +238,7 @@ final class CurlLoop {
         return Int32(clamping: (nanoseconds + 999_999) / 1_000_000)
     }
 
-    private static func monotonicNow() -> Int64 {
+    static func monotonicNow() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)

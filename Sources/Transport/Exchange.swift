@@ -8,6 +8,8 @@ final class Exchange: Sendable {
 
     /// Host and port, the only part of the request that errors and logs name.
     let target: String
+    /// When the caller made the request, in nanoseconds of the monotonic clock.
+    let begun = CurlLoop.monotonicNow()
     private let mailbox: Mailbox
     private let state: Guarded<State>
     /// Given back when the exchange ends, for the caller may keep the response for longer.

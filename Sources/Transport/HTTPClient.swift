@@ -5,7 +5,7 @@ import Logging
 
 /// An HTTP client over libcurl whose connections are owned by one thread.
 ///
-/// Safe to use from any task. Connections are kept and reused; TLS peers are verified; redirects are not followed.
+/// Safe to use from any task. Connections are kept and reused; TLS peers are verified unless the settings say otherwise; redirects are not followed.
 /// Dropping the client ends its thread, but only ``shutdown()`` says when that has happened.
 public final class HTTPClient: Sendable {
     public struct Configuration: Sendable {
@@ -31,6 +31,8 @@ public final class HTTPClient: Sendable {
         public var bufferLimit = 256 * 1024
         /// A file of certificate authorities in PEM that replaces the system's.
         public var caFile: String?
+        /// Whom `https` servers have to be signed by, and what they are shown.
+        public var tls = TLSSettings()
         public var proxies = ProxySettings.environment
 
         public init() {}
@@ -64,7 +66,7 @@ public final class HTTPClient: Sendable {
     ///
     /// A request on a kept connection that the peer closed before it sent a byte is sent once more on a new one.
     public func execute(_ request: HTTPRequest) async throws(TransportError) -> HTTPResponse {
-        let target = try RequestTarget(request)
+        let target = try RequestTarget(request, serverName: configuration.tls.serverName)
         guard let slot = RequestSlot(counters) else {
             throw TransportError(
                 .overloaded,

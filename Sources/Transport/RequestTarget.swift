@@ -8,11 +8,18 @@ struct RequestTarget: Sendable, Equatable {
     /// `host:port`, for people.
     let name: String
 
+    /// The request's URL, with the name that the server's certificate is for in its host's place.
+    let url: String
+    /// Where libcurl has to go instead of `url`'s host, in the form of `CURLOPT_CONNECT_TO`.
+    let route: String?
+
     /// Scheme, host and port: what requests must have in common to share a connection.
     var origin: String { (isSecure ? "https://" : "http://") + name }
 
+    /// - Parameter serverName: the name that an `https` server's certificate is for, where it isn't its host's.
+    ///
     /// Throws `.invalidRequest`, with a message that shows no part of the request but a header's name.
-    init(_ request: HTTPRequest) throws(TransportError) {
+    init(_ request: HTTPRequest, serverName: String? = nil) throws(TransportError) {
         guard request.method.isToken else {
             throw TransportError(.invalidRequest, "the request's method is not a word of HTTP")
         }
@@ -37,6 +44,14 @@ struct RequestTarget: Sendable, Equatable {
         else { throw unusable }
         isSecure = scheme == "https"
         name = "\(host):\(port)"
+        guard let serverName, isSecure else {
+            url = request.url
+            route = nil
+            return
+        }
+        guard let renamed = parts.url(withHost: serverName) else { throw unusable }
+        url = renamed
+        route = "::\(name)"
     }
 }
 
@@ -55,6 +70,12 @@ private struct URLParts: ~Copyable {
 
     deinit {
         curl_url_cleanup(handle)
+    }
+
+    /// The URL with another host; nil where that can't be one.
+    func url(withHost host: String) -> String? {
+        guard curl_url_set(handle, CURLUPART_HOST, host, 0) == CURLUE_OK else { return nil }
+        return text(CURLUPART_URL)
     }
 
     func text(_ part: CURLUPart) -> String? {

@@ -26,10 +26,11 @@ final class Transfer {
     private unowned let loop: CurlLoop
     private var headParser: ResponseHeadParser
     private var head: ResponseHeadParser.Head?
+    private let mayBeSent: (@Sendable () -> Bool)?
 
     init?(
         _ exchange: Exchange, _ request: HTTPRequest, at target: RequestTarget, in multi: CurlMulti,
-        on loop: CurlLoop, now: Int64
+        on loop: CurlLoop
     ) {
         guard let easy = CurlEasy() else { return nil }
         let configuration = loop.configuration
@@ -37,11 +38,19 @@ final class Transfer {
         self.multi = multi
         self.loop = loop
         self.easy = easy
+        mayBeSent = request.mayBeSent
         headParser = ResponseHeadParser(maxBytes: configuration.maxHeadBytes)
         deadlines = TransferDeadlines(
-            start: now, idle: request.idleTimeout ?? configuration.idleTimeout, total: request.totalTimeout,
+            start: exchange.begun, idle: request.idleTimeout ?? configuration.idleTimeout,
+            total: request.totalTimeout,
             slowReader: configuration.slowReaderTimeout)
         self.easy.configure(request, at: target, with: configuration)
+        if request.mayBeSent != nil || request.totalTimeout != nil {
+            self.easy.setGate { receiver, _, _, _, _ in
+                Transfer.from(receiver)?.isStillWanted() ?? false
+                    ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
+            }
+        }
         self.easy.setReceiver(
             Unmanaged.passUnretained(self).toOpaque(),
             header: { bytes, size, count, receiver in
@@ -78,6 +87,18 @@ final class Transfer {
         pieces += 1
         // An HTTP/2 connection may bring the beginning of another body at any time.
         if pieces == Self.piecesOfAStream, !isMultiplexed, let socket { multi.isFlowing(socket) }
+    }
+
+    /// There is a connection, and the request is about to be written to it. Asks the clock itself: the loop's time is
+    /// of its last wake-up, and the process may have stood still since.
+    private func isStillWanted() -> Bool {
+        if let expired = deadlines.expired(at: CurlLoop.monotonicNow()) {
+            failure = .expired(expired, target: exchange.target)
+        } else if let mayBeSent, !mayBeSent() {
+            failure = TransportError(
+                .withheld, "the request to \(exchange.target) was not to be sent any more")
+        }
+        return failure == nil
     }
 
     /// - Returns: what libcurl is to take for done; less than it offered stops the transfer.

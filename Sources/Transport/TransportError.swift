@@ -21,6 +21,8 @@ public struct TransportError: Error, Sendable, Equatable, CustomStringConvertibl
         case slowReader
         /// The client has as many requests as it may have; nothing was sent.
         case overloaded
+        /// What the request had asked to be asked before it is sent said no; nothing was sent.
+        case withheld
         /// The task was cancelled, or the body dropped.
         case cancelled
         /// The client was shut down.

@@ -33,14 +33,16 @@ final class TestServer: Sendable {
 
     static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures")
 
-    init(_ kind: Kind, certificate: Certificate? = nil) async throws {
+    /// - Parameter clientAuthority: the file of whom clients' certificates have to be signed by; nil asks for none.
+    init(_ kind: Kind, certificate: Certificate? = nil, clientAuthority: String? = nil) async throws {
         let python = "/usr/bin/python3"
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw Unavailable(description: "\(python) is missing: apt-get install python3 python3-h2")
         }
         process = try Subprocess(
             [python, Self.fixtures.appending(path: kind.rawValue).path]
-                + (certificate.map { [$0.file, $0.keyFile] } ?? []),
+                + (certificate.map { [$0.file, $0.keyFile] } ?? [])
+                + (clientAuthority.map { [$0] } ?? []),
             environment: ["PYTHONDONTWRITEBYTECODE": "1"])
         let line = try await process.nextLine() ?? ""
         let ports = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
@@ -119,7 +121,8 @@ struct Certificate {
     let file: String
     let keyFile: String
 
-    init() async throws {
+    /// - Parameter names: whom it is for, in OpenSSL's form.
+    init(names: String = "DNS:localhost,IP:127.0.0.1") async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "transport-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         file = folder.appending(path: "certificate.pem").path
@@ -127,7 +130,7 @@ struct Certificate {
         let made = try await Subprocess.run([
             "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
             "-days", "2", "-subj", "/CN=localhost", "-addext",
-            "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", keyFile, "-out", file,
+            "subjectAltName=\(names)", "-keyout", keyFile, "-out", file,
         ])
         guard made.status == 0 else {
             throw TestServer.Unavailable(description: "openssl failed: \(made.output.suffix(300))")

@@ -133,7 +133,7 @@ extension ModelError {
             case .timeout: .timeout
             case .malformedResponse, .tooLarge: .malformed
             case .slowReader: .interrupted
-            case .cancelled: .cancelled
+            case .cancelled, .withheld: .cancelled
             }
         self.init(kind, "The server of model \(model) gave no reply: \(error.message).")
     }
