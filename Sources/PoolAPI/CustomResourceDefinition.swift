@@ -33,6 +33,7 @@ public enum CustomResourceDefinition {
                         map([
                             ("kind", text(AgentPool.kind)), ("listKind", text("\(AgentPool.kind)List")),
                             ("plural", text(plural)), ("singular", "agentpool"), ("shortNames", ["ap"]),
+                            ("categories", ["agentpool"]),
                         ])
                     ),
                     ("scope", "Namespaced"),
@@ -105,11 +106,36 @@ public enum CustomResourceDefinition {
         var summary = field.summary
         if case .derived(let words) = field.presence { summary += " Default: \(words)." }
         var members = [("description", text(summary))]
-        if case .defaults(let value) = field.presence { members.append(("default", node(value))) }
+        if case .defaults(let value) = field.presence { members.append(("default", value.yamlNode)) }
         return map(members + constraints(field.schema))
     }
 
     private static func constraints(_ schema: Schema) -> [(String, Node)] {
+        let rules = rules(of: schema)
+        return form(schema) + (rules.isEmpty ? [] : [("x-kubernetes-validations", list(rules.map(rule)))])
+    }
+
+    /// The rules of one value, those that are written out and those that follow from its bounds.
+    static func rules(of schema: Schema) -> [Schema.Rule] { schema.rules + boundRules(schema) }
+
+    private static func rule(_ rule: Schema.Rule) -> Node {
+        var members = [("rule", text(rule.expression)), ("message", text(rule.message))]
+        if let field = rule.field { members.append(("fieldPath", text(".\(field)"))) }
+        return map(members)
+    }
+
+    /// Bounds that OpenAPI can't say of a text.
+    private static func boundRules(_ schema: Schema) -> [Schema.Rule] {
+        guard case .duration(let range) = schema.kind else { return [] }
+        let (low, high) = (range.lowerBound.text, range.upperBound.text)
+        return [
+            Schema.Rule(
+                "duration(self) >= duration('\(low)') && duration(self) <= duration('\(high)')",
+                "choose from \(low) to \(high)")
+        ]
+    }
+
+    private static func form(_ schema: Schema) -> [(String, Node)] {
         switch schema.kind {
         case .text(let length, let pattern):
             return [("type", "string")]
@@ -188,17 +214,5 @@ extension CustomResourceDefinition {
 
     private static func number(_ value: Double) -> Node {
         Int(exactly: value).map(integer) ?? Node("\(value)", Tag(.float))
-    }
-
-    private static func node(_ value: JSONValue) -> Node {
-        switch value {
-        case .null: Node("null", Tag(.null))
-        case .bool(let value): bool(value)
-        case .integer(let value): integer(value)
-        case .number(let value): number(value)
-        case .string(let value): text(value)
-        case .array(let items): list(items.map(node))
-        case .object(let members): map(members.sorted { $0.key < $1.key }.map { ($0.key, node($0.value)) })
-        }
     }
 }

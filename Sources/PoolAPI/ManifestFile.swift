@@ -12,13 +12,22 @@ public struct ManifestFile: Sendable, Equatable {
     /// Reads a YAML (or JSON) text of one or more documents and validates it.
     ///
     /// Each pool comes back with every default filled in. Null means absent, and plain words mean what they mean to `kubectl`.
-    /// - Parameter file: The name that errors give; it is not opened.
+    /// - Parameters:
+    ///   - file: The name that errors give; it is not opened.
+    ///   - namespace: Where a pool goes that names no namespace, as `kubectl --namespace` has it; nil: `default`.
     /// - Throws: All problems found, together; a text that is not YAML gives its first one alone. No value of a Secret is in a message.
-    public static func parse(yaml: String, file: String? = nil) throws(ManifestError) -> ManifestFile {
+    public static func parse(
+        yaml: String, file: String? = nil, namespace: String? = nil
+    ) throws(ManifestError) -> ManifestFile {
         var reader = ManifestReader(file: file)
         var manifest = ManifestFile()
         for document in try YAMLReader.documents(in: yaml, file: file) {
-            manifest.add(document, &reader)
+            manifest.add(namespace.map(document.inNamespace) ?? document, &reader)
+            if let namespace, let pool = manifest.pools.last, pool.metadata.namespace != namespace {
+                reader.report(
+                    path: "metadata.namespace", "is not \(namespace), the namespace asked for",
+                    "name one of the two only")
+            }
         }
         guard reader.problems.isEmpty else { throw ManifestError(problems: reader.problems) }
         return manifest
@@ -108,6 +117,24 @@ extension AgentPoolSpec {
 
     private struct SpecAlone: Decodable {
         let spec: AgentPoolSpec
+    }
+}
+
+extension LocatedValue {
+    /// The object with this namespace where it names none.
+    fileprivate func inNamespace(_ namespace: String) -> LocatedValue {
+        guard case .object(let members) = content else { return self }
+        let located = members.map { member -> Member in
+            guard member.name == "metadata", case .object(let metadata) = member.value.content,
+                !metadata.contains(where: { $0.name == "namespace" })
+            else { return member }
+            let value = LocatedValue(content: .string(namespace), line: member.line)
+            let added = Member(name: "namespace", line: member.line, value: value)
+            return Member(
+                name: member.name, line: member.line,
+                value: LocatedValue(content: .object(metadata + [added]), line: member.value.line))
+        }
+        return LocatedValue(content: .object(located), line: line)
     }
 }
 

@@ -25,7 +25,7 @@ extension ManifestSchema {
             "reclaimPolicy", "What becomes of the memory when the pool is deleted.",
             .choice(AgentPoolSpec.ReclaimPolicy.self), .defaults("Retain")
         ).clusterOnly(),
-    ])
+    ]).checking(memoryRules)
 
     private static let session = Schema.object([
         Field(

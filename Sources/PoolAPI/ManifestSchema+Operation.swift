@@ -20,25 +20,29 @@ extension ManifestSchema {
         Field(
             "scaleDownWindow", "How long the load must be lower before pods go.",
             .duration(.seconds(0)...(.seconds(3600))), .defaults("5m")),
-    ])
+    ]).checking(autoscalingRules)
 
     static let ingress = Schema.object([
         Field("host", "The host name.", .host, .required),
         Field("className", "The IngressClass; absent, the cluster's default.", .objectName),
         Field("tlsSecretName", "The Secret with the certificate; absent, plain HTTP.", .objectName),
-        Field("annotations", "Added to the Ingress.", .texts, .defaults([:])),
+        Field(
+            "annotations", "Added to the Ingress; they win over those of the affinity.", .texts,
+            .defaults([:])),
         Field(
             "affinity", "How the proxy sends a session's requests to one pod.",
             .object([
                 Field(
-                    "provider", "Whose annotations to write.",
+                    "provider",
+                    "Whose annotations to write: of ingress-nginx, of Traefik, of HAProxy Technologies' kubernetes-ingress, or none.",
                     .choice(AgentPoolSpec.Ingress.Affinity.Provider.self), .defaults("Nginx")),
                 Field(
-                    "by", "What the proxy tells sessions apart by.",
+                    "by",
+                    "What the proxy tells sessions apart by: its own cookie, or the header X-Session-Id.",
                     .choice(AgentPoolSpec.Ingress.Affinity.Key.self), .defaults("Cookie")),
                 Field(
                     "maxAge", "The cookie's life.", .duration(.seconds(60)...days(365)), .defaults("48h")),
-            ]), .defaults([:])),
+            ]).checking(affinityRules), .defaults([:])),
     ])
 
     static let gateway = Schema.object([
@@ -81,12 +85,12 @@ extension ManifestSchema {
                 Field("jwksURL", "Where the issuer's keys are.", .url, .required),
             ])
         ).notYet("JWT authentication is"),
-    ])
+    ]).checking(authRules)
 
     static let pod = Schema.object([
         Field(
             "template",
-            "A partial pod template, merged over the controller's; the container is called worker.",
+            "A partial pod template, merged strategically over the controller's; the container is called worker.",
             .anyObject, .defaults([:]))
     ])
 }

@@ -36,7 +36,7 @@ enum ManifestSchema {
             "image", "The worker's container image; absent, the controller's own.", .text(1...512)
         ).clusterOnly(),
         Field("pod", "Changes to the pods.", pod).clusterOnly(),
-    ])
+    ]).checking(specRules)
 
     private static let model = Schema.object([
         Field("name", "How agents name it.", .name, .required),
@@ -53,7 +53,7 @@ enum ManifestSchema {
         Field(
             "httpVersion", "The HTTP version asked of the endpoint.",
             .choice(AgentPoolSpec.HTTPVersionPreference.self), .defaults("HTTP1")),
-    ])
+    ]).checking(modelRules)
 
     private static let agent = Schema.object([
         Field("name", "Its name; clients may address it as a model.", .name, .required),
@@ -80,7 +80,7 @@ enum ManifestSchema {
         Field(
             "requireApproval", "Tools that run only after a person agreed.", .list(toolName, 0...256, .value),
             .defaults([])),
-    ])
+    ]).checking(mcpServerRules)
     private static let toolName = Schema.text(1...128, .toolName)
 
     private static let skill = Schema.object([
@@ -104,7 +104,7 @@ enum ManifestSchema {
                     Field("to", "The name of a node.", .name, .required),
                     Field("when", "The condition to take it; absent, always.", .text(1...63)),
                 ]), 0...128), .defaults([])),
-    ])
+    ]).checking(workflowRules)
 
     private static let inputGuard = Schema.object([
         Field(

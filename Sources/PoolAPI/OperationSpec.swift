@@ -38,6 +38,8 @@ extension AgentPoolSpec {
                 case nginx = "Nginx"
                 case traefik = "Traefik"
                 case haproxy = "HAProxy"
+                /// No annotations of ours: the proxy is left as it is.
+                case none = "None"
             }
 
             public enum Key: String, Codable, Sendable, CaseIterable {

@@ -41,9 +41,36 @@ struct Schema: Sendable {
     }
 
     let kind: Kind
+    /// Rules between the fields of an object, which API servers check; `SpecRules` says the same to people, with a place and a mend.
+    private(set) var rules: [Rule] = []
 
     init(_ kind: Kind) {
         self.kind = kind
+    }
+
+    /// The same schema with rules.
+    func checking(_ rules: [Rule]) -> Schema {
+        var schema = self
+        schema.rules = rules
+        return schema
+    }
+}
+
+extension Schema {
+    /// What an object's fields must keep to together, in the Common Expression Language.
+    struct Rule: Sendable {
+        /// True where the rule is kept. `self` is the object; a rule that speaks of `oldSelf` is asked on updates alone.
+        let expression: String
+        /// What to do about it.
+        let message: String
+        /// The field to blame, as a path below the object; nil where it is the object itself.
+        let field: String?
+
+        init(_ expression: String, _ message: String, at field: String? = nil) {
+            self.expression = expression
+            self.message = message
+            self.field = field
+        }
     }
 }
 

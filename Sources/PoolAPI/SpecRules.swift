@@ -161,6 +161,13 @@ struct SpecRules {
                 "\(scaling.minReplicas) is more than maxReplicas, \(scaling.maxReplicas)",
                 "lower it, or raise maxReplicas")
         }
+        let pods = spec.autoscaling?.maxReplicas ?? spec.replicas
+        if spec.memory.embedded.storage != nil, spec.memory.redis != nil, spec.memory.milvus == nil, pods > 1
+        {
+            report(
+                "memory.embedded.storage", "a volume belongs to one pod, and this pool may have \(pods)",
+                "add memory.milvus, or remove it")
+        }
         guard spec.memory.redis == nil else { return }
         let mend = "add memory.redis, or set it to 1"
         if let scaling = spec.autoscaling, scaling.maxReplicas > 1 {
@@ -181,6 +188,11 @@ struct SpecRules {
     private mutating func checkRoutes() {
         if spec.ingress != nil, spec.gateway != nil {
             report("gateway", "a pool has an ingress or a gateway, not both", "remove one of them")
+        }
+        if let affinity = spec.ingress?.affinity, affinity.provider == .traefik, affinity.by == .header {
+            report(
+                "ingress.affinity.by", "Traefik can't tell sessions apart by a header",
+                "set it to Cookie, or use another provider")
         }
         if spec.auth.mode == AgentPoolSpec.Auth.Mode.none, !authModeIsGiven {
             for route in [spec.ingress.map { _ in "ingress" }, spec.gateway.map { _ in "gateway" }] {

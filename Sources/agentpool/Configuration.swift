@@ -7,11 +7,13 @@ enum Configuration {
     static let wrong = ExitCode(2)
 
     /// One AgentPool and the Secrets beside it; without a path the pool that needs no manifest.
-    static func manifest(_ path: String?) throws -> (AgentPool, secrets: [String: [String: String]]) {
+    static func manifest(
+        _ path: String?, namespace: String? = nil
+    ) throws -> (AgentPool, secrets: [String: [String: String]]) {
         let text = try path.map(read) ?? defaultPool
         let manifest: ManifestFile
         do {
-            manifest = try ManifestFile.parse(yaml: text, file: path)
+            manifest = try ManifestFile.parse(yaml: text, file: path, namespace: namespace)
         } catch {
             throw failure(error.description)
         }

@@ -23,19 +23,25 @@ enum FieldReference {
         `metadata.name` has at most 40 characters, lower-case letters, digits and dashes, and starts with a letter.
 
         Marks: **C** only a cluster uses the field, and `run` names it in one log line. **N** this version reads the field and refuses
-        to run with it. `run --embedded` puts the embedded stores in the place of `memory.redis` and `memory.milvus`. The controller
-        is not part of this version, so nothing acts on the fields marked C yet.
+        to run with it. `run --embedded` puts the embedded stores in the place of `memory.redis` and `memory.milvus`.
 
         Between fields these rules hold:
 
         - Names of agents, models, servers, skills and workflow nodes must exist where they are used. `builtin` and `builtin-embedding` always do.
         - An agent's model has no `dimensions`; `memory.embeddingModel` has.
         - `baseURL` is required for the provider `openai`, and has no place beside `builtin`.
-        - More than one replica needs `memory.redis`, and `minReplicas` is not above `maxReplicas`.
+        - More than one replica needs `memory.redis`, and `minReplicas` is not above `maxReplicas`. With `memory.embedded.storage` it needs
+          `memory.milvus` too: a volume belongs to one pod.
         - `drain.timeout` is not shorter than `concurrency.turnTimeout`.
         - `ingress` and `gateway` exclude each other, and both need authentication unless `auth.mode: None` is written out.
         - `auth.apiKeysSecretRef` and `auth.jwt` exclude each other; `trustedKeys` needs one of them.
         - `requireApproval` names tools of `allow`, where that is given.
+        - Traefik tells no sessions apart by a header.
+        - On an object in a cluster `memory.scope` can't change, and another embedding model needs another `memory.milvus.collection`
+          (see `agentpool reindex`).
+
+        An API server refuses what breaks these rules; only the regular expressions of `guard` and bounds in bytes are left to the controller.
+        What the controller makes of a pool, of the `affinity` and of `pod.template` is in [children.md](children.md).
 
         A name has at most 63 lower-case letters, digits and inner dashes; `list, 0–32` counts the entries of a list.
         Durations are whole numbers with the units `ms`, `s`, `m`, `h` (`15m`, `1h30m`). Bytes and CPU are Kubernetes quantities.

@@ -22,6 +22,12 @@ enum Golden {
         ).filter { $0.hasSuffix(".yaml") }.sorted().map { "\(corpus)/\(folder)/\($0)" }
     }
 
+    /// The names of a folder's YAML files without their ends, in order.
+    static func files(_ folder: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: repository.appending(path: folder).path)
+            .filter { $0.hasSuffix(".yaml") }.map { String($0.dropLast(5)) }.sorted()
+    }
+
     static func expect(_ text: String, equals path: String) throws {
         if ProcessInfo.processInfo.environment["AGENTPOOL_UPDATE_GOLDEN"] == "1" {
             try text.write(to: repository.appending(path: path), atomically: true, encoding: .utf8)

@@ -1,0 +1,175 @@
+/// The rules between fields as API servers check them, for what `SpecRules` would refuse later; and those on what may change.
+///
+/// An API server bounds what a rule may cost by the bounds of the lists and texts that it reads: a rule stands as far in as it can.
+extension ManifestSchema {
+    typealias Rule = Schema.Rule
+
+    static let specRules =
+        nameRules + replicaRules + routeRules + [
+            Rule(
+                "!has(self.drain.timeout) || duration(self.drain.timeout) >= duration(self.concurrency.turnTimeout)",
+                "raise drain.timeout to concurrency.turnTimeout at least: a turn may take that long",
+                at: "drain.timeout"),
+            Rule(
+                """
+                !has(self.memory.milvus) || !has(oldSelf.memory.milvus) || \
+                (has(self.memory.milvus.collection) ? self.memory.milvus.collection : '') != \
+                (has(oldSelf.memory.milvus.collection) ? oldSelf.memory.milvus.collection : '') || \
+                \(embeddingModel(of: "self")) == \(embeddingModel(of: "oldSelf"))
+                """,
+                "the collection holds vectors of another embedding model: name another collection and run agentpool reindex",
+                at: "memory.embeddingModel"),
+        ]
+
+    /// A list with the embedding model's name at its endpoint and the length of its vectors, as `SpecDefaults` would choose it.
+    private static func embeddingModel(of spec: String) -> String {
+        """
+        [has(\(spec).memory.embeddingModel) ? \(spec).models.filter(m, m.name == \(spec).memory.embeddingModel) : \
+        \(spec).models.filter(m, has(m.dimensions))]\
+        .map(l, size(l) == 0 ? '' : (has(l[0].model) ? l[0].model : l[0].name) + ' ' + \
+        string(has(l[0].dimensions) ? l[0].dimensions : 0))
+        """
+    }
+
+    private static let nameRules = [
+        Rule(
+            "!has(self.entryAgent) || self.agents.exists(a, a.name == self.entryAgent)",
+            "entryAgent must be the name of an agent", at: "entryAgent"),
+        Rule(
+            """
+            self.agents.all(a, !has(a.model) || a.model == '\(AgentPoolSpec.builtinChatModel)' || \
+            self.models.exists(m, m.name == a.model))
+            """,
+            "each agent's model must be the name of a model", at: "agents"),
+        Rule(
+            "self.agents.all(a, !has(a.model) || !self.models.exists(m, m.name == a.model && has(m.dimensions)))",
+            "an agent's model must not have dimensions: such a model makes embeddings, not replies",
+            at: "agents"
+        ),
+        Rule(
+            "self.agents.all(a, a.tools.all(t, self.mcpServers.exists(s, s.name == t)))",
+            "each agent's tools must be names of mcpServers", at: "agents"),
+        Rule(
+            "self.agents.all(a, a.skills.all(n, self.skills.exists(s, s.name == n)))",
+            "each agent's skills must be names of skills", at: "agents"),
+        Rule(
+            "self.agents.all(a, a.handoffs.all(h, self.agents.exists(b, b.name == h)))",
+            "each agent's handoffs must be names of agents", at: "agents"),
+        Rule(
+            "self.agents.all(a, !(a.name in a.handoffs))", "an agent can't hand off to itself", at: "agents"),
+        Rule(
+            """
+            !has(self.memory.embeddingModel) || \
+            self.memory.embeddingModel == '\(AgentPoolSpec.builtinEmbeddingModel)' || \
+            self.models.exists(m, m.name == self.memory.embeddingModel && has(m.dimensions))
+            """,
+            "memory.embeddingModel must be the name of a model with dimensions", at: "memory.embeddingModel"),
+    ]
+
+    private static let replicaRules = [
+        Rule(
+            "has(self.memory.redis) || self.replicas <= 1",
+            "more than one replica needs Redis: add memory.redis, or set replicas to 1", at: "replicas"),
+        Rule(
+            """
+            has(self.memory.redis) || !has(self.autoscaling) || \
+            (has(self.autoscaling.maxReplicas) ? self.autoscaling.maxReplicas : self.autoscaling.minReplicas) <= 1
+            """,
+            "more than one replica needs Redis: add memory.redis, or set maxReplicas to 1",
+            at: "autoscaling.maxReplicas"),
+        Rule(
+            """
+            !has(self.memory.embedded.storage) || !has(self.memory.redis) || has(self.memory.milvus) || \
+            (has(self.autoscaling) ? \
+            (has(self.autoscaling.maxReplicas) ? self.autoscaling.maxReplicas : 10) : self.replicas) <= 1
+            """,
+            "a volume belongs to one pod: add memory.milvus, or remove memory.embedded.storage",
+            at: "memory.embedded.storage"),
+    ]
+
+    private static let routeRules = [
+        Rule(
+            "!has(self.ingress) || !has(self.gateway)",
+            "a pool has an ingress or a gateway, not both: remove one of them", at: "gateway"),
+        Rule(
+            "!has(self.ingress) || has(self.auth.mode) || has(self.auth.apiKeysSecretRef) || has(self.auth.jwt)",
+            "an ingress publishes the pool: add auth.apiKeysSecretRef, or set auth.mode to None to allow anybody",
+            at: "ingress"),
+        Rule(
+            "!has(self.gateway) || has(self.auth.mode) || has(self.auth.apiKeysSecretRef) || has(self.auth.jwt)",
+            "a gateway publishes the pool: add auth.apiKeysSecretRef, or set auth.mode to None to allow anybody",
+            at: "gateway"),
+    ]
+
+    static let modelRules = [
+        Rule(
+            "self.provider != 'openai' || has(self.baseURL)",
+            "baseURL is required for the provider openai", at: "baseURL"),
+        Rule(
+            "self.provider != 'builtin' || !has(self.baseURL)",
+            "baseURL has no meaning for the provider builtin: remove it", at: "baseURL"),
+        Rule(
+            "self.provider != 'builtin' || !has(self.apiKeySecretRef)",
+            "apiKeySecretRef has no meaning for the provider builtin: remove it", at: "apiKeySecretRef"),
+        Rule(
+            """
+            self.provider == 'builtin' || !(self.name in ['\(AgentPoolSpec.builtinChatModel)', \
+            '\(AgentPoolSpec.builtinEmbeddingModel)'])
+            """,
+            "the name is that of a built-in model: choose another", at: "name"),
+    ]
+
+    static let mcpServerRules = [
+        Rule(
+            "!has(self.allow) || self.requireApproval.all(t, t in self.allow)",
+            "requireApproval must name tools of allow", at: "requireApproval")
+    ]
+
+    static let workflowRules = [
+        Rule(
+            """
+            self.edges.all(e, self.nodes.exists(n, n.name == e.from) && self.nodes.exists(n, n.name == e.to))
+            """,
+            "edges must lead from a node's name to a node's name", at: "edges")
+    ]
+
+    static let memoryRules = [
+        Rule(
+            """
+            has(self.scope) ? has(oldSelf.scope) && self.scope == oldSelf.scope : !has(oldSelf.scope)
+            """,
+            "scope can't change: the memory is stored under it", at: "scope")
+    ]
+
+    static let autoscalingRules = [
+        Rule(
+            "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+            "minReplicas must not be above maxReplicas", at: "minReplicas")
+    ]
+
+    static let affinityRules = [
+        Rule(
+            "self.provider != 'Traefik' || self.by != 'Header'",
+            "Traefik can't tell sessions apart by a header: set by to Cookie, or use another provider",
+            at: "by"
+        )
+    ]
+
+    static let authRules = [
+        Rule(
+            "!has(self.apiKeysSecretRef) || !has(self.jwt)",
+            "a pool takes API keys or tokens, not both: remove one of them", at: "jwt"),
+        Rule(
+            "!has(self.mode) || self.mode != 'APIKeys' || has(self.apiKeysSecretRef)",
+            "apiKeysSecretRef is required for the mode APIKeys", at: "apiKeysSecretRef"),
+        Rule(
+            "!has(self.mode) || self.mode != 'JWT' || has(self.jwt)", "jwt is required for the mode JWT",
+            at: "jwt"),
+        Rule(
+            "!has(self.mode) || self.mode != 'None' || !has(self.apiKeysSecretRef) && !has(self.jwt)",
+            "the mode None takes neither keys nor tokens: remove them, or change the mode", at: "mode"),
+        Rule(
+            "size(self.trustedKeys) == 0 || has(self.apiKeysSecretRef) || has(self.jwt)",
+            "trustedKeys need apiKeysSecretRef or jwt", at: "trustedKeys"),
+    ]
+}
