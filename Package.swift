@@ -114,8 +114,14 @@ let package = Package(
         .target(name: "Subprocesses", path: "Tests/Subprocesses", swiftSettings: strict),
         // A stand-in for a cluster's API server; apart from TestSupport, which needs the whole worker.
         .target(
-            name: "ClusterSupport", dependencies: ["PoolAPI", logging] + nio, path: "Tests/ClusterSupport",
-            swiftSettings: strict),
+            name: "ClusterSupport",
+            dependencies: ["PoolAPI", logging, .product(name: "Yams", package: "Yams")] + nio,
+            path: "Tests/ClusterSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "agentpool-api-stand-in",
+            dependencies: [
+                "ClusterSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ], path: "Tests/APIStandIn", swiftSettings: strict),
         .executableTarget(
             name: "agentpool-early-ack",
             dependencies: [

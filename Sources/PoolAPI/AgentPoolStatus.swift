@@ -17,7 +17,22 @@ public struct AgentPoolStatus: Sendable, Equatable, Codable {
     public var activeSessions: Int?
     public var conditions: [Condition]?
 
-    /// One aspect of the pool's state: Ready, Reconciling, Stalled, Available or Degraded.
+    public init(
+        observedGeneration: Int? = nil, replicas: Int? = nil, readyReplicas: Int? = nil,
+        updatedReplicas: Int? = nil, selector: String? = nil, url: String? = nil,
+        activeSessions: Int? = nil, conditions: [Condition]? = nil
+    ) {
+        self.observedGeneration = observedGeneration
+        self.replicas = replicas
+        self.readyReplicas = readyReplicas
+        self.updatedReplicas = updatedReplicas
+        self.selector = selector
+        self.url = url
+        self.activeSessions = activeSessions
+        self.conditions = conditions
+    }
+
+    /// One aspect of the pool's state, such as Ready, Reconciling or Stalled.
     public struct Condition: Sendable, Equatable, Codable {
         public var type: String
         /// `True`, `False` or `Unknown`.
@@ -29,5 +44,17 @@ public struct AgentPoolStatus: Sendable, Equatable, Codable {
         /// RFC 3339.
         public var lastTransitionTime: String
         public var observedGeneration: Int?
+
+        public init(
+            type: String, status: String, reason: String, message: String, lastTransitionTime: String,
+            observedGeneration: Int? = nil
+        ) {
+            self.type = type
+            self.status = status
+            self.reason = reason
+            self.message = message
+            self.lastTransitionTime = lastTransitionTime
+            self.observedGeneration = observedGeneration
+        }
     }
 }

@@ -9,6 +9,9 @@ import bad_stores
 import crash
 import drain
 import memory
+import operator_faults
+import operator_kills
+import operator_pause
 import outages
 import purge
 import refusals
@@ -37,6 +40,9 @@ def main() -> None:
         "bad_stores": bad_stores.program,
         "crash": crash.check,
         "outages": outages.check,
+        "operator_kills": operator_kills.check,
+        "operator_pause": operator_pause.check,
+        "operator_faults": operator_faults.check,
     }
     sys.exit(run(programs, Checks(chosen.kills)))
 

@@ -1,4 +1,0 @@
-import Testing
-
-@Suite("placeholder, to be replaced")
-struct PlaceholderTests {}
