@@ -1,4 +1,4 @@
-# The image of the worker, and of `run` on one machine.
+# One image for every role: `controller`, `worker`, and `run` on one machine. `make image` builds it.
 FROM swift:6.3-bookworm AS builder
 
 RUN apt-get update \
@@ -18,27 +18,59 @@ RUN swift build --configuration release --product agentpool -Xswiftc -static-std
     && install -D --strip "$(swift build --configuration release --show-bin-path)/agentpool" /out/agentpool
 
 
-FROM debian:bookworm-slim
+# Gathers in /image what the binary opens at run time, and what scanners and licences ask for of the packages that it is from.
+FROM debian:bookworm-slim AS runtime
+
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates libcurl4 libhiredis0.14 libsqlite3-0 \
+    && rm -rf /var/lib/apt/lists/*
+
+COPY --from=builder /out/agentpool /image/usr/local/bin/agentpool
+COPY LICENSE /image/usr/share/doc/agentpool/LICENSE
+
+WORKDIR /image
+RUN set -eu; \
+    mkdir -p etc var/lib/dpkg/status.d; \
+    install -d -o 65532 -g 65532 /home/agentpool; \
+    mkdir -m 1777 tmp; \
+    echo 'root:x:0:0:root:/:/usr/sbin/nologin' > etc/passwd; \
+    echo 'agentpool:x:65532:65532:agentpool:/var/lib/agentpool:/usr/sbin/nologin' >> etc/passwd; \
+    printf 'root:x:0:\nagentpool:x:65532:\n' > etc/group; \
+    echo 'hosts: files dns' > etc/nsswitch.conf; \
+    ldd usr/local/bin/agentpool > /tmp/libraries; \
+    if grep 'not found' /tmp/libraries; then exit 1; fi; \
+    for file in $(grep -o '/[^ ]*' /tmp/libraries) /etc/ssl/certs/ca-certificates.crt; do \
+        cp --dereference --parents "$file" .; \
+        dpkg-query --search "*/${file##*/}" >> /tmp/packages || test "$file" = /etc/ssl/certs/ca-certificates.crt; \
+    done; \
+    echo 'ca-certificates: made by its installation' >> /tmp/packages; \
+    for package in $(cut -d : -f 1 /tmp/packages | sort -u); do \
+        dpkg-query --status "$package" > "var/lib/dpkg/status.d/$package"; \
+        cp --dereference --parents "/usr/share/doc/$package/copyright" .; \
+    done
+
+
+# No shell and no package manager: the binary, its libraries, certificates and a user.
+FROM scratch
 
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG SOURCE=
 LABEL org.opencontainers.image.title="agentpool" \
       org.opencontainers.image.description="A state engine for agent workflows" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.source="${SOURCE}"
 
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates libcurl4 libhiredis0.14 libsqlite3-0 \
-    && rm -rf /var/lib/apt/lists/* \
-    && groupadd --gid 65532 agentpool \
-    && useradd --uid 65532 --gid 65532 --home-dir /var/lib/agentpool --create-home --shell /usr/sbin/nologin agentpool
-
-COPY --from=builder /out/agentpool /usr/local/bin/agentpool
+COPY --from=runtime /image /
+COPY --from=runtime --chown=65532:65532 /home/agentpool /var/lib/agentpool
 
 USER 65532:65532
-ENV HOME=/var/lib/agentpool
+ENV HOME=/var/lib/agentpool \
+    PATH=/usr/local/bin
 WORKDIR /var/lib/agentpool
-EXPOSE 8080 9090
+# The public port, the admin port, and the controller's metrics and health.
+EXPOSE 8080 9090 8081
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/usr/local/bin/agentpool"]

@@ -6,7 +6,7 @@ MANIFEST ?= examples/minimal.yaml
 RELEASE := .build/release/agentpool
 
 BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev libhiredis-dev
-TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tools
+TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tools busybox
 # The Milvus servers that tests run on.
 STORES := $(CURDIR)/.build/stores
 TEST := Tests/again Tests/swift-test --skip-build
@@ -32,6 +32,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	  --milvus-lite $(STORES)/lite/bin/milvus-lite -- Tests/swift-test --skip-build --filter 'MemoryTests|WorkerOnStoresTests' || exit 1; done
 	swift build -c release --product agentpool
 	swift build -c release --product agentpool-early-ack
+	Tests/Chart/run
 	Tests/Acceptance/run
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/again Tests/Acceptance/run crash --kills 40 --expect-loss
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/again Tests/Acceptance/run bad_stores --expect-loss
@@ -52,9 +53,22 @@ bench: test-deps ## the benchmarks, beside what a user would pick instead; print
 lint: ## formatting and its rules
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests Benchmarks
 
+# The image's name and what its labels say.
+VERSION := $(shell sed -n 's/^appVersion: *//p' charts/agentpool/Chart.yaml)
+IMAGE ?= agentpool:$(VERSION)
+REVISION ?= $(shell git rev-parse HEAD 2> /dev/null || echo unknown)$(if $(shell git status --porcelain 2> /dev/null),-changed)
+SOURCE ?= $(shell git config --get remote.origin.url | grep '^https://')
+ENGINES ?= docker podman buildah
+# More options of the engine's `build`.
+IMAGE_FLAGS ?=
+
 .PHONY: image
-image: ## the container image, with docker, podman or buildah
-	$(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool)))) build -t agentpool:dev .
+image: ## the container image (IMAGE=agentpool:VERSION), with the first of docker, podman and buildah that works
+	@for engine in $(ENGINES); do \
+	  if $$engine info > /dev/null 2>&1; then echo "building $(IMAGE) with $$engine"; \
+	    exec $$engine build $(IMAGE_FLAGS) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	      --build-arg SOURCE=$(SOURCE) --tag $(IMAGE) .; fi; \
+	done; echo "none of these works here: $(ENGINES)"; exit 1
 
 .PHONY: build-deps test-deps
 build-deps: PACKAGES := $(BUILD_PACKAGES)
