@@ -88,8 +88,7 @@ let package = Package(
         .target(
             name: "Kubernetes",
             dependencies: [
-                "PoolAPI", "Transport", logging, .product(name: "Yams", package: "Yams"),
-                .product(name: "Crypto", package: "swift-crypto"),
+                "Transport", logging, .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
         .target(
             name: "Controller",

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Runs a command beside a real Kubernetes control plane on loopback, which ends with it.
 
-    KUBEBUILDER_ASSETS=DIR api_server.py [--audit FILE] [--users N] [--crds FILE...] [-- COMMAND [ARGUMENT...]]
+    KUBEBUILDER_ASSETS=DIR api_server.py [--audit FILE] [--users N] [--apply FILE]... [--account NAMESPACE/NAME]
+                                         [-- COMMAND [ARGUMENT...]]
 
 DIR holds kube-apiserver, and etcd where the path has none; with kube-controller-manager in it, garbage collection and Deployments
 work too. The command finds the cluster's administrator by AGENTPOOL_TEST_KUBECONFIG (and KUBECONFIG), further administrators, told
 apart in the audit log as user-1 and so on, by the files beside it; without a command the kubeconfig's path is printed, and the
-control plane runs until it is told to end. SIGUSR1 restarts the API server.
+control plane runs until it is told to end. SIGUSR1 restarts the API server. With --account the command also finds a kubeconfig
+of that ServiceAccount, which a manifest must have made, by AGENTPOOL_TEST_RBAC. --apply and --account need kubectl, from DIR or the path.
 """
 
 from __future__ import annotations
@@ -158,17 +160,30 @@ class ControlPlane:
             end(process)
 
     def apply(self, files: list[str]) -> None:
-        """Applies manifests; kubectl must be there."""
+        for file in files:
+            self._kubectl("apply", "--server-side", "--force-conflicts", "-f", file)
+
+    def account(self, name: str) -> Path:
+        """A kubeconfig with a token of a ServiceAccount."""
+        namespace, _, account = name.partition("/")
+        token = self._kubectl("create", "token", account, "--namespace", namespace, "--duration", "10h").strip()
+        config = json.loads(self.kubeconfig.read_text())
+        config["users"][0]["user"] = {"token": token}
+        path = self.folder / "account.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config))
+        return path
+
+    def _kubectl(self, *arguments: str) -> str:
         kubectl = self.assets / "kubectl"
         program = str(kubectl) if kubectl.exists() else shutil.which("kubectl")
         if not program:
-            sys.exit("--crds needs kubectl in KUBEBUILDER_ASSETS or on the path")
-        for file in files:
-            done = subprocess.run(
-                [program, "--kubeconfig", str(self.kubeconfig), "apply", "--server-side", "-f", file],
-                capture_output=True, text=True)
-            if done.returncode != 0:
-                sys.exit(f"kubectl apply -f {file} failed: {done.stderr}")
+            sys.exit("--apply and --account need kubectl, in KUBEBUILDER_ASSETS or on the path")
+        done = subprocess.run(
+            [program, "--kubeconfig", str(self.kubeconfig), *arguments], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"kubectl {' '.join(arguments)} failed: {done.stderr}")
+        return done.stdout
 
     def _wait(self) -> None:
         trust = ssl.create_default_context(cafile=str(self.folder / "ca.crt"))
@@ -209,7 +224,8 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--audit", type=Path, help="a file for all writes, a JSON object a line")
     options.add_argument("--users", type=int, default=2, help="further administrators")
-    options.add_argument("--crds", nargs="*", default=[], help="files to apply once the server is up")
+    options.add_argument("--apply", action="append", default=[], help="a manifest to apply once the server is up")
+    options.add_argument("--account", help="a ServiceAccount to make a kubeconfig for")
     options.add_argument("command", nargs=argparse.REMAINDER)
     chosen = options.parse_args()
     assets = os.environ.get("KUBEBUILDER_ASSETS", "")
@@ -222,7 +238,7 @@ def main() -> int:
     done = {signal.SIGTERM, signal.SIGINT}
     try:
         plane.start()
-        plane.apply(chosen.crds)
+        plane.apply(chosen.apply)
         signal.signal(signal.SIGUSR1, lambda *_: plane.restart_server())
         if not command:
             print(plane.kubeconfig, flush=True)
@@ -234,6 +250,10 @@ def main() -> int:
             **os.environ, "AGENTPOOL_TEST_KUBECONFIG": str(plane.kubeconfig), "KUBECONFIG": str(plane.kubeconfig),
             "AGENTPOOL_TEST_CONTROL_PLANE": str(os.getpid()),
         }
+        if audit:
+            environment["AGENTPOOL_TEST_AUDIT"] = str(audit)
+        if chosen.account:
+            environment["AGENTPOOL_TEST_RBAC"] = str(plane.account(chosen.account))
         child = subprocess.Popen(command, env=environment)
         signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         signal.signal(signal.SIGINT, lambda *_: child.terminate())
