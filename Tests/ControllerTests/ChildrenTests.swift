@@ -177,4 +177,14 @@ import Testing
         try PoolFixtures.expect([job].yaml(), equals: "Tests/Golden/children/purge.yaml")
         #expect(job.manifest.at("spec.template.metadata.labels")?[PoolNames.poolLabel] == nil)
     }
+
+    @Test("The purge runs where the pool's pods may run, and also where their template can't be merged")
+    func purgePlacement() throws {
+        let job = try PurgeJob.desired(PoolFixtures.context("pod-template")).manifest
+        #expect(job.at("spec.template.spec.imagePullSecrets") == [["name": "registry"]])
+        #expect(job.at("spec.template.spec.tolerations") == [["key": "gpu", "operator": "Exists"]])
+        #expect(job.at("spec.template.spec.nodeSelector") == ["disk": "ssd"])
+        let broken = try PoolFixtures.context(spec: "pod: {template: {spec: {containers: [{image: x}]}}}")
+        #expect(try PurgeJob.desired(broken).manifest.at("spec.template.spec.containers.0.name") == "purge")
+    }
 }

@@ -29,8 +29,10 @@ public enum PurgeJob {
                     ["name": "data", "emptyDir": [:]], ["name": "tmp", "emptyDir": ["sizeLimit": "256Mi"]],
                 ]),
         ]
-        if let secrets = context.spec.pod?.template["spec"]?["imagePullSecrets"] {
-            pod["imagePullSecrets"] = secrets
+        // A partial template that can't be merged is told elsewhere; it must not keep a pool from being deleted.
+        let worker = try? PodTemplate.worker(context, config: config)
+        for field in ["imagePullSecrets", "nodeSelector", "tolerations"] {
+            pod[field] = worker?["spec"]?[field]
         }
         return Child(
             .jobs, PoolNames.purge(context.name), of: context,
