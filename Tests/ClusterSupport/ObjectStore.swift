@@ -87,7 +87,8 @@ struct ObjectStore: Sendable {
     mutating func expireVersions() {
         log = []
         snapshots = [:]
-        version += 1
+        // One in between that nobody was told: a watch from what was the newest is refused too.
+        version += 2
         oldestVersion = version
     }
 

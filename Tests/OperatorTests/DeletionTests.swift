@@ -30,8 +30,8 @@ import Testing
                         ["status": ["succeeded": 1, "conditions": [["type": "Complete", "status": "True"]]]])
                 }
                 try await until("the pool and all of it are gone") {
-                    try await stage.get(.agentPools, "forgotten") == nil
-                        && (try await stage.children(of: "forgotten")).isEmpty
+                    let children = try await stage.children(of: "forgotten")
+                    return try await stage.get(.agentPools, "forgotten") == nil && children.isEmpty
                 }
                 try await until("an Event says that it was purged") {
                     try await stage.events(about: "forgotten").contains("Purged")

@@ -151,7 +151,7 @@ import Testing
                 try await stage.apply(
                     [
                         "apiVersion": "v1", "kind": "ConfigMap",
-                        "metadata": ["name": "map-\(number)", "labels": ["listed": "yes"]],
+                        "metadata": ["name": .string("map-\(number)"), "labels": ["listed": "yes"]],
                     ], .configMaps)
             }
             var names: [String] = []
