@@ -13,6 +13,8 @@ import Testing
         queue.add("a", at: start + .seconds(5))
         #expect(queue.depth == 1)
         #expect(queue.next(start) == .waitUntil(start + .seconds(3)))
+        #expect(queue.overdue(start) == 0)
+        #expect(queue.overdue(start + .seconds(3)) == 1)
         #expect(queue.next(start + .seconds(3)) == .run("a"))
         #expect(queue.next(start + .seconds(20)) == .waitForChange)
     }

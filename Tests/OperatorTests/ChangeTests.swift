@@ -49,9 +49,9 @@ import Testing
                 try await until("both are as they were") {
                     let service = try await stage.get(.services, "drifted")
                     let label = service?.at("metadata", "labels", PoolNames.appLabel)
-                    let now = try await stage.workerImage(of: "drifted")
-                    return label == "agentpool" && service?.at("metadata", "annotations", "theirs") == "stays"
-                        && now == image
+                    let isMended = try await stage.workerImage(of: "drifted") == image
+                    return label == "agentpool" && isMended
+                        && service?.at("metadata", "annotations", "theirs") == "stays"
                 }
             }
         }
@@ -73,8 +73,9 @@ import Testing
                 try await stage.ready("mortal")
                 try await stage.delete(.agentPools, "mortal")
                 try await until("nothing is left") {
+                    let isGone = try await stage.get(.agentPools, "mortal") == nil
                     let children = try await stage.children(of: "mortal")
-                    return try await stage.get(.agentPools, "mortal") == nil && children.isEmpty
+                    return isGone && children.isEmpty
                 }
                 // The same name again is another pool.
                 try await stage.apply(Manifests.pool("mortal", instructions: "Again."), .agentPools)

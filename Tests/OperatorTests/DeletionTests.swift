@@ -30,8 +30,9 @@ import Testing
                         ["status": ["succeeded": 1, "conditions": [["type": "Complete", "status": "True"]]]])
                 }
                 try await until("the pool and all of it are gone") {
+                    let isGone = try await stage.get(.agentPools, "forgotten") == nil
                     let children = try await stage.children(of: "forgotten")
-                    return try await stage.get(.agentPools, "forgotten") == nil && children.isEmpty
+                    return isGone && children.isEmpty
                 }
                 try await until("an Event says that it was purged") {
                     try await stage.events(about: "forgotten").contains("Purged")

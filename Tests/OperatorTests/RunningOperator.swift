@@ -47,7 +47,7 @@ extension Stage {
     func withOperator(
         image: String = "registry.example/agentpool:1", identity: String = "one", namespaces: [String]? = nil,
         playsNodes: Bool = true, configure: (inout ControllerOptions) -> Void = { _ in },
-        _ body: @Sendable (RunningOperator) async throws -> Void
+        _ body: @escaping @Sendable (RunningOperator) async throws -> Void
     ) async throws {
         let client = KubernetesClient(access: cluster.controller, limits: .none, logger: .test)
         let (ports, opened) = AsyncStream.makeStream(of: Int.self)

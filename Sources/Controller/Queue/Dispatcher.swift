@@ -31,7 +31,7 @@ final class Dispatcher<Key: Hashable & Sendable>: Sendable {
     func snapshot() -> Snapshot {
         queue.withLock { queue in
             Snapshot(
-                depth: queue.depth, adds: queue.adds, retries: queue.retries, running: queue.runningCount,
+                depth: queue.overdue(.now), adds: queue.adds, retries: queue.retries, running: queue.runningCount,
                 longestRun: queue.longestRun(.now))
         }
     }
@@ -57,6 +57,7 @@ final class Dispatcher<Key: Hashable & Sendable>: Sendable {
     }
 
     struct Snapshot: Sendable {
+        /// Keys that wait for a worker; not those that wait for their time.
         var depth: Int
         var adds: Int
         var retries: Int

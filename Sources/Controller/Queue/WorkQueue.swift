@@ -50,6 +50,9 @@ struct WorkQueue<Key: Hashable & Sendable>: Sendable {
     var depth: Int { due.count }
     var runningCount: Int { running.count }
 
+    /// Keys whose time has come and that wait for a worker.
+    func overdue(_ now: Instant) -> Int { due.values.count { $0 <= now } }
+
     /// How long the longest of the runs has been running.
     func longestRun(_ now: Instant) -> Duration {
         running.values.min().map { $0.duration(to: now) } ?? .zero

@@ -69,7 +69,7 @@ final class ControllerMetrics: Sendable {
         page.sample(label, counts.seconds, suffix: "_sum")
         page.sample(label, total, suffix: "_count")
         let queue = [("name", Self.controller)]
-        page.family("workqueue_depth", "gauge", "Pools that wait, resyncs included.")
+        page.family("workqueue_depth", "gauge", "Pools that wait for a worker.")
         page.sample(queue, around.queue.depth)
         page.family("workqueue_adds_total", "counter", "Pools put into the queue.")
         page.sample(queue, around.queue.adds)
