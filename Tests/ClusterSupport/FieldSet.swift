@@ -83,8 +83,11 @@ struct FieldSet: Equatable, Sendable {
             for (key, child) in children {
                 let name = String(key.dropFirst(2))
                 guard let member = members[name] else { continue }
-                members[name] = child.removed(
-                    from: member, kept: kept.children[key] ?? FieldSet(), field: name, rules: rules)
+                // A field of which nobody holds anything any more goes whole, with the defaults that it was filled up with.
+                let keptChild = kept.children[key] ?? FieldSet()
+                members[name] =
+                    keptChild.isEmpty
+                    ? nil : child.removed(from: member, kept: keptChild, field: name, rules: rules)
             }
             return members.isEmpty && kept.isEmpty ? nil : .object(members)
         case .array(let items):

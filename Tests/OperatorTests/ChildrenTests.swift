@@ -27,7 +27,10 @@ import Testing
                     return expected.isSubset(of: Set(found.keys))
                 }
                 let took = begun.duration(to: .now)
-                try await stage.ready("support")
+                // Not ready where it asks for what workers of this version can't serve yet.
+                try await until("its pods take turns") {
+                    try await stage.condition("Available", of: "support") == "True"
+                }
                 let configs = found.keys.filter { $0.hasPrefix("ConfigMap support-config-") }
                 #expect(configs.count == 1)
                 #expect(Set(found.keys) == expected.union(configs))

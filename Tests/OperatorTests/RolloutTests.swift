@@ -29,9 +29,8 @@ import Testing
                         try await stage.endRollOut(next)
                         done.insert(next)
                     }
-                    let images = try await stage.images()
-                    let stillRolling = try await stage.rolling()
-                    return images == Set(["registry.example/agentpool:2"]) && stillRolling.isEmpty
+                    let isRolling = try await !stage.rolling().isEmpty
+                    return try await stage.images() == ["registry.example/agentpool:2"] && !isRolling
                 }
                 #expect(most == 5)
                 print("\(kind.rawValue): at most \(most) of twelve rolled at once")
