@@ -32,6 +32,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	  --milvus-lite $(STORES)/lite/bin/milvus-lite -- Tests/swift-test --skip-build --filter 'MemoryTests|WorkerOnStoresTests' || exit 1; done
 	swift build -c release --product agentpool
 	swift build -c release --product agentpool-early-ack
+	swift build -c release --product agentpool-api-stand-in
 	Tests/Chart/run
 	Tests/Acceptance/run
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/again Tests/Acceptance/run crash --kills 40 --expect-loss
