@@ -143,6 +143,8 @@ extension HTTPClient.Configuration {
     static var direct: Self {
         var configuration = Self()
         configuration.proxies = ProxySettings()
+        // A machine that runs other things too may let a test server wait for minutes.
+        configuration.idleTimeout = .seconds(300)
         return configuration
     }
 }
