@@ -47,7 +47,13 @@ final class StandInHandler: ChannelInboundHandler {
             write(code: code, bytes, retryAfter: retryAfter, context: context)
         case .watch(let request): watch(request, context: context)
         case .hang: break
-        case .nothing: cutOff(context)
+        case .nothing:
+            // Begins to answer, for a client whose kept connection ends without a byte sends the request again unasked.
+            let head = HTTPResponseHead(version: .http1_1, status: .ok, headers: ["Content-Length": "1000"])
+            context.write(wrapOutboundOut(.head(head)), promise: nil)
+            context.writeAndFlush(wrapOutboundOut(Self.chunk([UInt8(ascii: "{")]))).whenComplete {
+                [channel = context.channel] _ in channel.close(promise: nil)
+            }
         }
     }
 
@@ -60,13 +66,6 @@ final class StandInHandler: ChannelInboundHandler {
         context.write(wrapOutboundOut(.head(head)), promise: nil)
         context.write(wrapOutboundOut(Self.chunk(bytes)), promise: nil)
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-    }
-
-    /// Ends the connection amid an answer: one that ends before any byte of it would be asked again by the client itself.
-    private func cutOff(_ context: ChannelHandlerContext) {
-        let head = HTTPResponseHead(version: .http1_1, status: .ok, headers: ["Content-Length": "1000"])
-        context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
-        context.close(promise: nil)
     }
 
     private func watch(_ request: WatchRequest, context: ChannelHandlerContext) {

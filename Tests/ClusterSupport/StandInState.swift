@@ -21,7 +21,7 @@ enum Answer {
     case document(code: Int, bytes: [UInt8], retryAfter: Int? = nil)
     case watch(WatchRequest)
     case hang
-    /// Nothing: the connection ends.
+    /// The connection ends amid the answer.
     case nothing
 }
 
