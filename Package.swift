@@ -88,8 +88,7 @@ let package = Package(
         .target(
             name: "Kubernetes",
             dependencies: [
-                "PoolAPI", "Transport", logging, .product(name: "Yams", package: "Yams"),
-                .product(name: "Crypto", package: "swift-crypto"),
+                "Transport", logging, .product(name: "Yams", package: "Yams"),
             ], swiftSettings: strict),
         .target(
             name: "Controller",
@@ -111,6 +110,7 @@ let package = Package(
                 "Memory", "PoolAPI", "Transport", "Worker", logging,
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "Subprocesses", path: "Tests/Subprocesses", swiftSettings: strict),
         // A stand-in for a cluster's API server; apart from TestSupport, which needs the whole worker.
         .target(
             name: "ClusterSupport",
@@ -135,16 +135,19 @@ let package = Package(
             dependencies: ["Redis", logging, .product(name: "NIOPosix", package: "swift-nio")],
             path: "Benchmarks/RedisThroughput", swiftSettings: strict),
         tests("PoolAPI", [], data: ["Corpus"]),
-        tests("Transport", ["CCurl", logging], data: ["Corpus", "Fixtures"]),
-        tests("Redis", [logging] + nio),
+        tests("Transport", ["CCurl", "Subprocesses", logging], data: ["Corpus", "Fixtures"]),
+        tests("Redis", ["Subprocesses", logging] + nio),
         tests(
             "Milvus",
             [
-                "MilvusProtocol", logging, .product(name: "GRPCCore", package: "grpc-swift-2"),
+                "MilvusProtocol", "Subprocesses", logging,
+                .product(name: "GRPCCore", package: "grpc-swift-2"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ], data: ["Servers"]),
         tests("Memory", [logging, "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
-        tests("Agent", ["PoolAPI", "Transport", "Memory", logging], data: ["Corpus", "Fixtures"]),
+        tests(
+            "Agent", ["PoolAPI", "Transport", "Memory", "Subprocesses", logging],
+            data: ["Corpus", "Fixtures"]),
         tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),
         tests("Kubernetes", ["PoolAPI", "Transport", "ClusterSupport", logging] + nio),
         tests("Controller", ["PoolAPI", "Kubernetes", "ClusterSupport", logging]),

@@ -18,7 +18,7 @@ from servers import LITE, Counters, Nodes, milvus_lite, model, redis_cluster
 from tables import Cell, percent, table
 
 # All else that is sent loads a session or its memories, so a command that is new to this list counts against L1.
-WRITES = {f"script {name}" for name in ("commit", "claim", "record", "finish", "give back", "forget", "enter")}
+WRITES = {f"script {name}" for name in ("commit", "claim", "record", "finish", "give back", "forget", "enter", "keep recalled")}
 ROUNDS = {f"script {name}" for name in ("attend", "reschedule", "forget work", "complete forget")}
 INDEXES = {"ZADD", "ZREM", "ZRANGE", "ZCOUNT", "ZCARD", "HSET", "HDEL", "HLEN", "HSCAN"}
 CONNECTION = {"AUTH", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "HELLO", "INFO", "PING", "ROLE", "SUBSCRIBE", "WAIT"}

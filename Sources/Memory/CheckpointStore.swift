@@ -49,6 +49,16 @@ public protocol CheckpointStore: Sendable {
     /// block.
     func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void)
 
+    /// The same as `fragments`, and beside it what was kept of a recall, where the principal's archive generation is that of then.
+    func fragments(
+        _ scope: Scope, limit: FragmentLimit, recalling query: Digest128
+    ) async throws -> (fragments: Fragments, recalled: String?)
+    /// Keeps what a recall found in L3 for other workers, if the principal's archive generation is `generation` still. A few of
+    /// a principal, for a while; what it takes no room for is not kept.
+    func keepRecalled(
+        _ found: String, for query: Digest128, _ scope: Scope, generation: Int64, now: Int64)
+        async throws
+
     /// Deletes sessions a day past their time with all turns archived, and tombstones past theirs; how many.
     func expire(now: Int64, limit: Int) async throws -> Int
     func status() async throws -> CheckpointStatus
@@ -69,6 +79,14 @@ extension CheckpointStore {
     public var otherWriters: OtherWriters { .none }
     public func released(_ scope: Scope) {}
     public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {}
+    public func fragments(
+        _ scope: Scope, limit: FragmentLimit, recalling query: Digest128
+    ) async throws -> (fragments: Fragments, recalled: String?) {
+        (try await fragments(scope, limit: limit), nil)
+    }
+    public func keepRecalled(
+        _ found: String, for query: Digest128, _ scope: Scope, generation: Int64, now: Int64
+    ) async throws {}
 }
 
 /// How a store keeps a session: decided by configuration, carried in the calls so that no store has settings of its own.

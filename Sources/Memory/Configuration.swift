@@ -51,11 +51,12 @@ public struct MemoryConfiguration: Sendable, Hashable {
 }
 
 extension MemoryConfiguration {
-    /// How L2 keeps a session.
+    /// How L2 keeps a session. A checkpoint with a short time is swept in its second half: else a look that comes before its end
+    /// would always be late, and the next one would come by the margin's time.
     public var policy: BufferPolicy {
         BufferPolicy(
             rounds: bufferRounds, historyLimit: historyLimit, checkpointTTL: checkpointTTL.milliseconds,
-            sweepMargin: sweepMargin.milliseconds)
+            sweepMargin: min(sweepMargin, checkpointTTL / 2).milliseconds)
     }
 }
 

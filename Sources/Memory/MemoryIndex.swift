@@ -135,8 +135,11 @@ public struct IndexAnswer: Sendable {
     public var hits: [IndexHit]
     /// Of the rows that were searched, where the index knows it: lets fragments be weighed alike.
     public var statistics: TermStatistics?
+    /// No server was asked for it.
+    public var isLocal: Bool
 
-    public init(hits: [IndexHit], statistics: TermStatistics? = nil) {
+    public init(hits: [IndexHit], statistics: TermStatistics? = nil, isLocal: Bool = true) {
+        self.isLocal = isLocal
         self.hits = hits
         self.statistics = statistics
     }

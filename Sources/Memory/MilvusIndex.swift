@@ -95,9 +95,11 @@ public final class MilvusIndex: MemoryIndex {
                 principal: principal, withVectors: false, limit: limit, strong: false)
             for row in page.rows { rows[row.id] = row }
         }
-        return LexicalRerank.rank(
+        var answer = LexicalRerank.rank(
             rows.values.sorted { $0.id < $1.id }.map { MemoryRow($0, scope) }, similarities: similarities,
             terms: query.terms, limit: query.limit)
+        answer.isLocal = false
+        return answer
     }
 
     private static func searchWords(

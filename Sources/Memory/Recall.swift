@@ -60,7 +60,7 @@ public struct Recall: Hashable, Sendable {
     /// Best first.
     public var memories: [RecalledMemory]
     public var skipped: [Stage]
-    /// Answered from L1 without asking a store.
+    /// Answered from L1 or from L2's cache: the index was not asked.
     public var cached: Bool
 
     public init(memories: [RecalledMemory] = [], skipped: [Stage] = [], cached: Bool = false) {

@@ -20,12 +20,17 @@ extension SessionMemory {
         }
 
         // The fragments bring the archive generation, which says what L1 still holds of the index.
-        async let pending = fragments(query)
+        async let pending = fragments(query, key)
         async let early = known == nil ? embedding(query.text) : nil
-        let fragments = await pending
+        let (fragments, shared) = await pending ?? (nil, nil)
         if let known, fragments?.archiveGeneration == known.generation {
-            return answer(query, terms, topK: topK, known.found, fragments, cached: true)
+            return answer(query, terms, topK: topK, known.found, fragments, from: .l1)
         }
+        if let shared, let fragments {
+            recallCache.withLock { $0.take(shared, for: key, generation: fragments.archiveGeneration) }
+            return answer(query, terms, topK: topK, shared, fragments, from: .l2)
+        }
+        let askedAt = now()
         var vector = await early
         if known != nil { vector = await embedding(query.text) }
         let findings = await searchIndex(
@@ -35,15 +40,24 @@ extension SessionMemory {
                 cache.keep(
                     findings, for: key, of: query.scope.principal, before: before,
                     after: fragments.archiveGeneration)
+                guard !findings.isLocal, findings.isWhole, !findings.hits.isEmpty else { return }
+                cache.toShare(
+                    .init(
+                        key: key, found: findings, generation: fragments.archiveGeneration, askedAt: askedAt))
             }
         }
-        return answer(query, terms, topK: topK, findings, fragments, cached: false)
+        return answer(query, terms, topK: topK, findings, fragments, from: .l3)
     }
 
-    /// Brings the principal's memories into L1 for the recalls to come. For after a turn: nothing waits for it, and nothing
-    /// fails with it.
+    /// Brings the principal's memories into L1 for the recalls to come, and what the last one found on a server into L2. For after
+    /// a turn: nothing waits for it, and nothing fails with it.
     public func warm(_ scope: Scope) async {
-        guard let generation = recallCache.withLock({ $0.generation(of: scope.principal) }) else { return }
+        if let recall = recallCache.withLock({ $0.takeUnshared(scope.principal) }) {
+            await share(recall, scope)
+        }
+        guard let generation = recallCache.withLock({ $0.generation(of: scope.principal) }) else {
+            return
+        }
         do {
             try await withDeadline(configuration.indexDeadline) { [index] in
                 try await index.warm(scope, generation: generation)
@@ -53,9 +67,23 @@ extension SessionMemory {
         }
     }
 
+    private func share(_ recall: RecallCache.Unshared, _ scope: Scope) async {
+        do {
+            let found = try RecallCoding.encode(recall.found)
+            try await withDeadline(configuration.loadDeadline) { [checkpoints, embedder] in
+                try await checkpoints.keepRecalled(
+                    found, for: recall.key.shared(in: embedder.space), scope, generation: recall.generation,
+                    now: recall.askedAt)
+            }
+        } catch {
+            logger.debug("what a recall found is not kept in L2", metadata: ["error": "\(error)"])
+        }
+    }
+
     private func answer(
-        _ query: RecallQuery, _ terms: [String], topK: Int, _ found: IndexFindings, _ fragments: Fragments?,
-        cached: Bool
+        _ query: RecallQuery, _ terms: [String], topK: Int, _ found: IndexFindings,
+        _ fragments: Fragments?,
+        from tier: RecallTier
     ) -> Recall {
         let inPrompt = { (session: Digest128, turn: Int) in
             guard let start = query.contextStart else { return false }
@@ -74,14 +102,15 @@ extension SessionMemory {
             minScore: configuration.recall.minScore, topK: topK, byVector: found.byVector)
         let memories = fusion.merge(hits, ranked)
         let skipped = found.skipped + (fragments == nil ? [.fragments] : [])
-        count(skipped, cached: cached)
-        return Recall(memories: memories, skipped: skipped, cached: cached)
+        count(skipped, from: tier)
+        return Recall(memories: memories, skipped: skipped, cached: tier != .l3)
     }
 
-    private func count(_ skipped: [Recall.Stage], cached: Bool) {
+    private func count(_ skipped: [Recall.Stage], from tier: RecallTier) {
         state.withLock { state in
             state.counters.recalls += 1
-            state.counters.recallHits += cached ? 1 : 0
+            state.counters.recallHits += tier == .l1 ? 1 : 0
+            state.counters.recallSharedHits += tier == .l2 ? 1 : 0
             for stage in skipped {
                 switch stage {
                 case .embedding: state.counters.skippedEmbeddings += 1
@@ -92,16 +121,21 @@ extension SessionMemory {
         }
     }
 
-    /// Nil where L2 was late or failed.
-    private func fragments(_ query: RecallQuery) async -> Fragments? {
+    /// With what L2 has kept of the same question's answer. Nil where L2 was late or failed.
+    private func fragments(_ query: RecallQuery, _ key: RecallCache.Key) async -> (
+        Fragments?, IndexFindings?
+    )? {
         let settings = configuration.recall
         let limit = FragmentLimit(
             sessions: settings.maxFragmentSessions, turns: settings.maxFragmentTurns,
             ownTurnsBefore: query.contextStart ?? .max)
         do {
-            return try await withDeadline(settings.deadline) { [checkpoints] in
-                try await checkpoints.fragments(query.scope, limit: limit)
+            let (fragments, recalled) = try await withDeadline(settings.deadline) {
+                [checkpoints, embedder] in
+                try await checkpoints.fragments(
+                    query.scope, limit: limit, recalling: key.shared(in: embedder.space))
             }
+            return (fragments, recalled.flatMap { RecallCoding.decode($0, query.scope) })
         } catch {
             report(.fragments, error)
             return nil
@@ -134,6 +168,7 @@ extension SessionMemory {
                 try await index.search(query.scope, asked)
             }
             found.byVector = vector != nil
+            found.isLocal = answer.isLocal
             found.statistics = answer.statistics
             found.hits = shortened(
                 answer.hits, terms: terms, keeping: 2 * topK, byVector: found.byVector)
@@ -163,4 +198,9 @@ extension SessionMemory {
                 "stage": "\(stage.rawValue)", "error": "\(error is DeadlineExceeded ? "late" : "\(error)")",
             ])
     }
+}
+
+/// Where the index's part of a recall came from.
+private enum RecallTier {
+    case l1, l2, l3
 }

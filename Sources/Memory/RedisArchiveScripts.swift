@@ -96,11 +96,12 @@ extension RedisScript {
               if redis.call('HGET', batches, number(other) .. ':parked') then isParked = true end
             end
             if c.k == c.h and not isParked then redis.call('ZREM', open, own) end
-            bump(now)
-            take(c.w, own)
+            local archiveGeneration = bump(now)
+            local versionBefore, versionAfter = take(c.w, own)
             -- Where another plan waits, its time stands in the index already.
             local again, waits = nextLook(c, now, margin, grace)
-            return {'archived', told(c, summary), waits and '0' or number(again)}
+            return {'archived', told(c, summary), waits and '0' or number(again), archiveGeneration, versionBefore,
+              versionAfter, isParked and '1' or ''}
             """)
 
     static let giveBack = RedisScript(
@@ -153,13 +154,16 @@ extension RedisScript {
             """)
 
     /// Puts a session into an index. Never later than somebody was to look already, or a session with steady commits would put
-    /// its look off for ever; and always at another time than it had, so that whoever has read that leaves it alone.
+    /// its look off for ever; and always at another time than it had, so that whoever has read that leaves it alone. Answers its
+    /// time there, and the one that it had.
     static let enter = RedisScript(
         name: "enter",
         source: """
             local at = tonumber(ARGV[1])
-            local before = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[2]) or at + 1)
-            return redis.call('ZADD', KEYS[1], string.format('%.0f', math.min(at, before - 1)), ARGV[2])
+            local found = redis.call('ZSCORE', KEYS[1], ARGV[2])
+            local time = string.format('%.0f', math.min(at, tonumber(found or at + 1) - 1))
+            redis.call('ZADD', KEYS[1], time, ARGV[2])
+            return {time, found or ''}
             """)
 
     /// Moves a session in the work index, unless somebody has moved it since it was read; zero takes it out.

@@ -43,15 +43,27 @@ extension RedisCheckpoints {
             ]
             + rows.map { RedisArgument($0) }
         let scheduled = try await time(of: claim.plan)
-        var reply = try RedisReply(try await change(.finish, claim.plan.scope, arguments), of: .finish)
-        switch try reply.text() {
-        case "archived":
-            let checkpoint = try reply.checkpoint()
-            await settle(claim.plan, from: scheduled, to: try reply.number())
-            return .archived(checkpoint)
-        case "forgotten": return .forgotten
-        case "done": return .lost(rows: try reply.texts())
-        default: return .lost(rows: nil)
+        let mark = elsewhere.mark(of: claim.plan.scope.principal)
+        do {
+            var reply = try RedisReply(try await write(.finish, claim.plan.scope, arguments), of: .finish)
+            switch try reply.text() {
+            case "archived":
+                let checkpoint = try reply.checkpoint()
+                let again = try reply.number(Int64.self)
+                let generation = try reply.number(Int64.self)
+                elsewhere.archived(
+                    claim.plan, generation: generation, from: try reply.number(), to: try reply.number(),
+                    isParked: try reply.text() == "1", since: mark)
+                await settle(claim.plan, from: scheduled, to: again)
+                return .archived(checkpoint)
+            case "forgotten": return .forgotten
+            case "done": return .lost(rows: try reply.texts())
+            default: return .lost(rows: nil)
+            }
+        } catch {
+            // It may have run.
+            elsewhere.lost(claim.plan.scope.principal)
+            throw error
         }
     }
 
@@ -75,6 +87,7 @@ extension RedisCheckpoints {
 
     /// When the session is to be looked at; nil: it isn't.
     private func time(of plan: ArchivePlan) async throws -> String? {
+        if let known = ownPlans.take(plan) { return known }
         let item = RedisWorkItem(plan.scope)
         return try await client.send(
             RedisCommand("ZSCORE", [work(item), item.member], key: work(item), isIdempotent: true)

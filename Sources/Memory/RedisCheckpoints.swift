@@ -17,6 +17,7 @@ public struct RedisCheckpoints: CheckpointStore {
     let losses = RedisLosses()
     let elsewhere: RedisElsewhere
     let rotation: RedisRotation
+    let ownPlans = RedisOwnPlans()
     let counts: RedisCounts
     let durability = RedisDurability()
     let logger: Logger
@@ -54,16 +55,13 @@ public struct RedisCheckpoints: CheckpointStore {
             return SessionView()
         }
         var reply = try RedisReply(answer, of: .load)
-        if reply.isAtEnd {
-            if try await mustExist(scope) { report(scope) }
-            return SessionView()
-        }
+        if reply.isAtEnd { return SessionView() }
         let checkpoint = try reply.checkpoint()
         return SessionView(checkpoint: checkpoint, context: try reply.turns())
     }
 
     public func commit(_ request: CommitRequest) async throws -> CommitAnswer {
-        try await schedule(request)
+        let entry = try await schedule(request)
         let script = RedisScript.commit
         let mark = elsewhere.mark(of: request.scope.principal)
         var reply: RedisReply
@@ -80,6 +78,7 @@ public struct RedisCheckpoints: CheckpointStore {
             let sequence = try reply.number(Int.self)
             let checkpoint = try reply.checkpoint(knowing: request.known.rollingSummary)
             let first = try reply.number(Int.self)
+            if begins(request, sequence: sequence), mustHaveExisted(entry) { report(request.scope) }
             elsewhere.committed(
                 request.scope, sequence: sequence == checkpoint.turnCount ? sequence : nil,
                 from: try reply.number(), to: try reply.number(), since: mark)
@@ -89,6 +88,7 @@ public struct RedisCheckpoints: CheckpointStore {
                 : ArchivePlan(
                     scope: request.scope, agent: checkpoint.activeAgent, first: first, last: sequence,
                     generation: checkpoint.generation, createdAt: checkpoint.createdAt)
+            if let plan, let entry { ownPlans.note(plan, entry) }
             return .applied(sequence: sequence, checkpoint: checkpoint, plan: plan)
         case "duplicate": return .duplicate(try reply.turn())
         case "stale": return .stale(lastTurnID: TurnID(try reply.text()))
@@ -130,12 +130,26 @@ public struct RedisCheckpoints: CheckpointStore {
 
     /// From L1 where no other worker has changed them; else read, and held from the next own commit on.
     public func fragments(_ scope: Scope, limit: FragmentLimit) async throws -> Fragments {
-        if let held = elsewhere.current(scope, limit: limit) { return held }
+        try await fragments(scope, limit: limit, query: nil).fragments
+    }
+
+    public func fragments(
+        _ scope: Scope, limit: FragmentLimit, recalling query: Digest128
+    ) async throws -> (fragments: Fragments, recalled: String?) {
+        try await fragments(scope, limit: limit, query: query)
+    }
+
+    /// Where the fragments are in L1, what was kept of a recall is not asked for: L1 has the memories too, or will soon.
+    private func fragments(
+        _ scope: Scope, limit: FragmentLimit, query: Digest128?
+    ) async throws -> (fragments: Fragments, recalled: String?) {
+        if let held = elsewhere.current(scope, limit: limit) { return (held, nil) }
         let mark = elsewhere.mark(of: scope.principal)
         let arguments = [
             RedisArgument(limit.sessions), RedisArgument(limit.turns),
             RedisArgument(scope.session.description),
             RedisArgument(min(limit.ownTurnsBefore, 1 << 40)),
+            RedisArgument(query?.description ?? ""), RedisArgument(now()),
         ]
         var reply = try RedisReply(try await read(.fragments, scope, arguments), of: .fragments)
         var fragments = Fragments(archiveGeneration: try reply.number(), turns: [], forgetting: [:])
@@ -146,6 +160,8 @@ public struct RedisCheckpoints: CheckpointStore {
             let value = try forgetting.number(Int64.self)
             if let session = Digest128(hexadecimal: field) { fragments.forgetting[session] = value }
         }
+        let isWhole = try reply.text() == "1"
+        let recalled = try reply.text()
         while !reply.isAtEnd {
             var entry = try reply.list()
             guard let session = Digest128(hexadecimal: try entry.text()) else {
@@ -154,8 +170,10 @@ public struct RedisCheckpoints: CheckpointStore {
             let name = try entry.text()
             fragments.turns.append(FragmentTurn(session: session, sessionID: name, stored: try entry.turn()))
         }
-        elsewhere.read(fragments, scope, limit: limit, version: version, holder: holder, since: mark)
-        return fragments
+        elsewhere.read(
+            fragments, scope, limit: limit, isWhole: isWhole, version: version, holder: holder,
+            since: mark)
+        return (fragments, recalled.isEmpty ? nil : recalled)
     }
 
     public var otherWriters: OtherWriters { elsewhere.isListening ? .heard : .unheard }

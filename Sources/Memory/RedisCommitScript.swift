@@ -9,6 +9,8 @@ extension RedisScript {
     static let prelude = """
         local principal, open, forgetting = KEYS[1], KEYS[2], KEYS[3]
         local session, turns, names, batches, rows, gone = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+        local base = string.sub(principal, 1, -(#'principal' + 1))
+        local recalled = base .. 'recalled'
         local function checkpoint()
           local f = redis.call('HMGET', session, 'g', 'c', 'k', 'l', 't', 'a', 'p', 'f', 'h', 'o', 'w')
           return {g = tonumber(f[1] or 0), c = tonumber(f[2] or 0), k = tonumber(f[3] or 0), l = f[4] or '',
@@ -26,7 +28,10 @@ extension RedisScript {
         -- key has expired since.
         local function bump(now)
           local before = tonumber(redis.call('HGET', principal, 'g') or 0)
-          redis.call('HSET', principal, 'g', number(math.max(before + 1, now)))
+          local after = number(math.max(before + 1, now))
+          redis.call('HSET', principal, 'g', after)
+          redis.call('DEL', recalled, recalled .. ':times')
+          return after
         end
         -- The worker that writes is the principal's holder from here on, and the session's; those before it, who may have in memory
         -- what changes now, are told. Answers the principal's versions before and after.
@@ -218,15 +223,20 @@ extension RedisScript {
             return {place, redis.call('HGET', turns, place) or ''}
             """)
 
-    /// The principal's archive generation, version and holder, what is being forgotten, and turns that no memory holds yet: of the sessions used
-    /// last first, of each its latest.
+    /// The principal's archive generation, version and holder, what is being forgotten, whether the limits left nothing out, what
+    /// was kept of a recall's answer, and turns that no memory holds yet: of the sessions used last first, of each its latest.
     static let fragments = RedisScript(
         name: "fragments",
         source: prelude + """
             local sessions, room, own, before = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
             local p = redis.call('HMGET', principal, 'g', 'v', 'w')
-            local answer = {p[1] or '0', p[2] or '0', p[3] or '', redis.call('HGETALL', forgetting)}
-            local base = string.sub(principal, 1, -(#'principal' + 1))
+            local query, now = ARGV[5], tonumber(ARGV[6])
+            local answer = {p[1] or '0', p[2] or '0', p[3] or '', redis.call('HGETALL', forgetting), '', ''}
+            if query ~= '' then
+              local kept = redis.call('HGET', recalled, query)
+              local generation, time, found = string.match(kept or '', '^(%d+)\\n(%d+)\\n(.*)$')
+              if generation == answer[1] and now - tonumber(time) < \(RedisRecalled.lifetime) then answer[6] = found end
+            end
             for _, member in ipairs(redis.call('ZREVRANGE', open, 0, sessions - 1)) do
               local f = redis.call('HMGET', base .. 'session:' .. member, 'n', 'k', 'h')
               local count, through = tonumber(f[2] or 0), tonumber(f[3] or 0)
@@ -260,6 +270,7 @@ extension RedisScript {
                 end
               end
             end
+            if room > 0 and redis.call('ZCARD', open) <= sessions then answer[5] = '1' end
             return answer
             """)
 }

@@ -73,16 +73,19 @@ final class RedisElsewhere: Sendable {
         return fragments.find(scope, limit: limit).0
     }
 
-    /// - Parameter holder: whom L2 named.
+    /// - Parameters:
+    ///   - isWhole: the limits left nothing out.
+    ///   - holder: whom L2 named.
     func read(
-        _ found: Fragments, _ scope: Scope, limit: FragmentLimit, version: Int64, holder: String,
-        since mark: Mark
+        _ found: Fragments, _ scope: Scope, limit: FragmentLimit, isWhole: Bool, version: Int64,
+        holder: String, since mark: Mark
     ) {
         let isOurs = RedisArgument(holder) == worker
         let continues = state.withLock {
             $0.holdings.read(scope.principal, version: version, isOurs: isOurs, since: mark.heard)
         }
-        fragments.keep(found, scope, limit: limit, since: mark.fragments, continues: continues)
+        fragments.keep(
+            found, scope, limit: limit, isWhole: isWhole, since: mark.fragments, continues: continues)
     }
 
     /// A turn of ours is in L2.
@@ -96,6 +99,24 @@ final class RedisElsewhere: Sendable {
             fragments.appended(scope, sequence: sequence)
         } else {
             fragments.changed(scope.principal)
+        }
+    }
+
+    /// A batch was archived by us.
+    ///
+    /// - Parameter isParked: whether another batch of the session never will be.
+    func archived(
+        _ plan: ArchivePlan, generation: Int64, from before: Int64, to after: Int64, isParked: Bool,
+        since mark: Mark
+    ) {
+        let principal = plan.scope.principal
+        let continues = state.withLock {
+            $0.holdings.wrote(principal, from: before, to: after, since: mark.heard)
+        }
+        if continues, !isParked {
+            fragments.archived(plan, generation: generation)
+        } else {
+            fragments.changed(principal)
         }
     }
 

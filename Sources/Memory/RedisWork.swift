@@ -7,32 +7,43 @@ import Synchronization
 
 extension RedisCheckpoints {
     /// Before a commit that begins a session or writes a plan: somebody looks soon, and finds what the commit did, or nothing.
-    func schedule(_ request: CommitRequest) async throws {
+    ///
+    /// - Returns: nil where nobody need look.
+    @discardableResult
+    func schedule(_ request: CommitRequest) async throws -> RedisEntry? {
         let known = request.known
         let writesPlan = known.turnCount + 1 - known.plannedThrough >= request.policy.rounds
-        guard writesPlan || known.turnCount == 0 else { return }
+        guard writesPlan || known.turnCount == 0 else { return nil }
         let item = RedisWorkItem(request.scope)
-        try await enter(item.member, in: work(item), at: request.now + headStart)
+        return try await enter(item.member, in: work(item), at: request.now + headStart)
     }
 
     /// As durable as the step it speaks of, and as patient while its node is down.
-    func enter(_ member: RedisArgument, in index: RedisArgument, at time: Int64) async throws {
+    @discardableResult
+    func enter(_ member: RedisArgument, in index: RedisArgument, at time: Int64) async throws
+        -> RedisEntry
+    {
         let script = RedisScript.enter
-        let (_, replicas) = try await client.commit(
+        let (answer, replicas) = try await client.commit(
             script, keys: [index], arguments: [RedisArgument(time), member], isIdempotent: true,
             waitReplicas: waitReplicas, deadline: commitDeadline)
         guard replicas >= waitReplicas else {
             throw ReplicasMissing(script: script.name, confirmed: replicas, wanted: waitReplicas)
         }
+        var reply = try RedisReply(answer, of: script)
+        let entered = try reply.text()
+        return RedisEntry(time: entered, before: Double(try reply.text()))
     }
 
-    /// Whether somebody has seen the session's keys and is to look again later: then they must be there. One that is looked at
-    /// soon may be that of a first commit which never arrived.
-    func mustExist(_ scope: Scope) async throws -> Bool {
-        let item = RedisWorkItem(scope)
-        let score = try await client.send(
-            RedisCommand("ZSCORE", [work(item), item.member], key: work(item), isIdempotent: true))
-        return score.string.flatMap(Double.init).map { $0 > Double(now() + headStart) } ?? false
+    /// Whether a commit has made a session of which nothing was known, not even that it was forgotten once.
+    func begins(_ request: CommitRequest, sequence: Int) -> Bool {
+        request.known.turnCount == 0 && request.known.generation == 0 && sequence == 1
+    }
+
+    /// Whether somebody had seen the session's keys and was to look again later: then they should have been there. One that was to
+    /// be looked at soon may be that of a first commit which never arrived.
+    func mustHaveExisted(_ entry: RedisEntry?) -> Bool {
+        entry?.before.map { $0 > Double(now() + headStart) } ?? false
     }
 
     public func planDueFragments(now: Int64, limit: Int) async throws -> Int {
@@ -117,6 +128,32 @@ extension RedisCheckpoints {
         of key: (Int) -> RedisArgument, _ command: (RedisArgument) -> RedisCommand
     ) async throws -> [RedisValue] {
         try await client.send(rotation.current.map { command(key($0)) }).map { try $0.get() }
+    }
+}
+
+/// A session's place in an index after it was entered.
+struct RedisEntry {
+    /// As the index has it.
+    var time: String
+    /// When it was to be looked at before.
+    var before: Double?
+}
+
+/// When the sessions of plans that commits of this process have written are to be looked at, so that it need not be asked for
+/// where the process carries them out itself. Another may have moved it since; whoever uses it finds that out.
+final class RedisOwnPlans: Sendable {
+    private let times = Mutex(BoundedCache<String, String>(limit: 4096))
+
+    func note(_ plan: ArchivePlan, _ entry: RedisEntry) {
+        times.withLock { $0.insert(entry.time, for: plan.batchID) }
+    }
+
+    /// Once.
+    func take(_ plan: ArchivePlan) -> String? {
+        times.withLock { times in
+            defer { times.remove(plan.batchID) }
+            return times.value(for: plan.batchID)
+        }
     }
 }
 

@@ -32,6 +32,8 @@ public struct MemoryStatistics: Hashable, Sendable {
     public var recalls = 0
     /// Recalls whose index part came from L1.
     public var recallHits = 0
+    /// Recalls whose index part another worker had left in L2.
+    public var recallSharedHits = 0
     public var skippedEmbeddings = 0
     public var skippedIndex = 0
     public var skippedFragments = 0

@@ -172,19 +172,32 @@ struct JSONText {
 
     private mutating func number() throws(JSONTextError) -> JSONValue {
         let start = position
-        while let byte = next, "+-.eE0123456789".utf8.contains(byte) { position += 1 }
+        if next == UInt8(ascii: "-") { position += 1 }
+        let digits = position
+        try skipDigits()
+        guard position == digits + 1 || bytes[digits] != UInt8(ascii: "0") else { throw error }
+        var isWhole = true
+        if next == UInt8(ascii: ".") {
+            isWhole = false
+            position += 1
+            try skipDigits()
+        }
+        if next == UInt8(ascii: "e") || next == UInt8(ascii: "E") {
+            isWhole = false
+            position += 1
+            if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { position += 1 }
+            try skipDigits()
+        }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
-        // Nearly all numbers of a manifest are short and whole.
-        if let first = text.utf8.first, UInt8(ascii: "1")...UInt8(ascii: "9") ~= first,
-            let integer = Int(text)
-        {
-            return .integer(integer)
-        }
-        guard text.wholeMatch(of: /-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?/) != nil else {
-            throw error
-        }
-        if let integer = Int(text) { return .integer(integer) }
+        if isWhole, let integer = Int(text) { return .integer(integer) }
         guard let number = Double(text), number.isFinite else { throw error }
         return .number(number)
+    }
+
+    /// One digit or more.
+    private mutating func skipDigits() throws(JSONTextError) {
+        let start = position
+        while let byte = next, UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte { position += 1 }
+        guard position > start else { throw error }
     }
 }

@@ -1,4 +1,5 @@
 /// The form of a value in a manifest: its type, bounds and default, and what it says about itself to people.
+import Synchronization
 
 struct Schema: Sendable {
     indirect enum Kind: Sendable {
@@ -190,12 +191,24 @@ extension Schema.Pattern {
         regex: ByteQuantity.pattern, meaning: "a number of bytes such as 512Mi")
     static let cpu = Schema.Pattern(regex: CPUQuantity.pattern, meaning: "an amount of CPU such as 700m")
 
+    /// The regular expressions in use, compiled: a controller checks the same fields again and again, and compiling costs a hundred
+    /// times what matching does. There are as many as patterns.
+    private static let compiled = Mutex<[String: Regex<AnyRegexOutput>]>([:])
+
     /// Whether the whole text matches.
     func matches(_ text: String) -> Bool {
-        guard let regex = try? Regex(regex).matchingSemantics(.unicodeScalar) else {
-            preconditionFailure("the pattern of a schema does not compile: \(self.regex)")
+        Self.compiled.withLock { compiled in
+            if let known = compiled[regex] { return Self.isWhole(text, known) }
+            guard let new = try? Regex(regex).matchingSemantics(.unicodeScalar) else {
+                preconditionFailure("the pattern of a schema does not compile: \(regex)")
+            }
+            compiled[regex] = new
+            return Self.isWhole(text, new)
         }
+    }
+
+    private static func isWhole(_ text: String, _ regex: Regex<AnyRegexOutput>) -> Bool {
         // A match can only fail by a throwing transform, and these patterns have none.
-        return (try? regex.wholeMatch(in: text)) != nil
+        (try? regex.wholeMatch(in: text)) != nil
     }
 }

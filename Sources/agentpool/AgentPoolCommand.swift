@@ -8,7 +8,7 @@ struct AgentPoolCommand: AsyncParsableCommand {
         abstract: "A home for AI agents that remember: chat over SSE, three tiers of memory, one binary.",
         version: "0.1.0",
         subcommands: [
-            Run.self, WorkerCommand.self, DrainCommand.self, Chat.self, ReindexCommand.self,
-            PurgeCommand.self, PrintCRD.self, RenderCommand.self, ControllerCommand.self,
+            Run.self, WorkerCommand.self, ControllerCommand.self, RenderCommand.self, DrainCommand.self,
+            Chat.self, PurgeCommand.self, ReindexCommand.self, PrintCRD.self,
         ])
 }

@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import Memory
 import PoolAPI
+import Subprocesses
 import Transport
 
 /// The stand-in model server of `Fixtures/model_server.py` as a process, and the real HTTP client that
@@ -13,21 +14,13 @@ struct StandInModelServer: Sendable {
     let port: Int
     let http: HTTPClient
     let logger: Logger
-    // The server ends when this end of its standard input closes: with the test process.
-    private let standardInput: Pipe
+    private let process: Subprocess
 
     private init() throws {
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "Fixtures/model_server.py")
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["python3", script.path]
-        standardInput = Pipe()
-        let output = Pipe()
-        process.standardInput = standardInput
-        process.standardOutput = output
-        try process.run()
-        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        process = try Subprocess(["python3", script.path])
+        let line = process.line() ?? ""
         guard let port = Int(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
             throw StandInError(description: "the stand-in model server did not start: \(line)")
         }

@@ -32,10 +32,12 @@ public final class StandInServer: Sendable {
     ///   - bookmarkEvery: how often an open watch is told the version that it has come to.
     public init(port: Int = 0, bookmarkEvery: Duration = .seconds(5)) async throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let listener = try await Self.bootstrap(group) { _ in }.bind(host: "127.0.0.1", port: port).get()
+        let server = Later()
+        let listener = try await Self.listener(group, port: port, for: server)
         self.port = listener.localAddress?.port ?? 0
-        try await listener.close()
-        try await listen()
+        connections.withLock { $0.listener = listener }
+        // A connection that came before is closed; nobody knows the port yet.
+        server.set(self)
         let nanoseconds =
             bookmarkEvery.components.seconds * 1_000_000_000 + bookmarkEvery.components.attoseconds
             / 1_000_000_000
@@ -116,26 +118,37 @@ public final class StandInServer: Sendable {
 
     // MARK: connections
 
-    private static func bootstrap(
-        _ group: MultiThreadedEventLoopGroup, _ accept: @escaping @Sendable (any Channel) throws -> Void
-    ) -> ServerBootstrap {
-        ServerBootstrap(group: group)
+    /// The server that a listener's connections belong to: a port is bound before the server is made whole.
+    private final class Later: Sendable {
+        private struct Weak { weak var server: StandInServer? }
+        private let reference = Mutex(Weak())
+
+        var server: StandInServer? { reference.withLock { $0.server } }
+        func set(_ server: StandInServer) { reference.withLock { $0.server = server } }
+    }
+
+    private static func listener(
+        _ group: MultiThreadedEventLoopGroup, port: Int, for later: Later
+    ) async throws -> any Channel {
+        try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 512)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try accept(channel) }
+                channel.eventLoop.makeCompletedFuture {
+                    guard let server = later.server else { return channel.close(promise: nil) }
+                    try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
+                    try channel.pipeline.syncOperations.addHandler(StandInHandler(server: server))
+                    server.opened(channel)
+                }
             }
+            .bind(host: "127.0.0.1", port: port).get()
     }
 
     private func listen() async throws {
-        let bootstrap = Self.bootstrap(group) { [weak self] channel in
-            guard let self else { return }
-            try channel.pipeline.syncOperations.configureHTTPServerPipeline(withErrorHandling: true)
-            try channel.pipeline.syncOperations.addHandler(StandInHandler(server: self))
-            opened(channel)
-        }
-        let listener = try await bootstrap.bind(host: "127.0.0.1", port: port).get()
+        let server = Later()
+        server.set(self)
+        let listener = try await Self.listener(group, port: port, for: server)
         connections.withLock { $0.listener = listener }
     }
 

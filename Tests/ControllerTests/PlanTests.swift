@@ -57,6 +57,20 @@ import Testing
         #expect(result.isToBeRetried)
     }
 
+    @Test("Somebody else's Deployment says nothing about the pool's")
+    func somebodyElsesDeployment() {
+        var observed = Observed.fixture()
+        #expect(observed.currentDeployment != nil)
+        observed.children[3].owner = .none
+        #expect(observed.currentDeployment == nil)
+        observed.children.removeAll { $0.id == .deployment }
+        observed.deployment = nil
+        observed.lookUps[.deployment] = .found(.fixture(.deployment, owner: .other), .fixture())
+        #expect(observed.currentDeployment == nil)
+        observed.lookUps[.deployment] = .found(.fixture(.deployment), .fixture())
+        #expect(observed.currentDeployment != nil)
+    }
+
     @Test("A changed manifest and a child that others wrote to are applied")
     func changedManifestChild() {
         var observed = Observed.fixture()

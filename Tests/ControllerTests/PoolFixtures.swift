@@ -39,7 +39,8 @@ enum PoolFixtures {
         }
         if line.hasSuffix("gateway-newest") {
             features.httpRoute = .withSessionPersistence(fields: [
-                "absoluteTimeout", "idleTimeout", "type", "cookie", "cookie.name", "cookie.lifetimeType",
+                "absoluteTimeout", "type", "cookie", "cookie.name", "cookie.path", "cookie.lifetimeType",
+                "header", "header.name",
             ])
         }
         return try context(yaml: text, features)

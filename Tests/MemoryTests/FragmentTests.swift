@@ -78,6 +78,28 @@ import Testing
         #expect(try await test.rows(scope).count == 2)
     }
 
+    @Test(
+        "A checkpoint with a time shorter than the sweep's margin is swept before its end",
+        arguments: [false, true])
+    func shortTime(archivedLate: Bool) async throws {
+        let test = try TestMemory(
+            configuration: .patient.with {
+                $0.bufferRounds = 2
+                $0.checkpointTTL = .seconds(60)
+            })
+        // Late: the fragment has begun when its session's batch is archived.
+        for number in 1...(archivedLate ? 3 : 2) {
+            try await test.turn(scope, "t\(number)", archive: false)
+        }
+        await test.maintainUntilDone()
+        if !archivedLate { try await test.turn(scope, "t3") }
+        for _ in 0..<6 {
+            test.clock.advance(.seconds(9))
+            await test.maintainUntilDone()
+        }
+        #expect(try await test.rows(scope).count == 2)
+    }
+
     @Test("A fragment that could not be archived in time is kept until it is") func kept() async throws {
         let test = try TestMemory()
         try await test.turn(scope, "the boat is blue")

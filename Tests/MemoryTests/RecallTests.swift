@@ -120,7 +120,7 @@ import Testing
     @Test("An index that never answers is skipped and counted; fragments stand") func lateIndex() async throws
     {
         let test = try TestMemory(
-            configuration: .patient.with { $0.recall.deadline = .milliseconds(500) },
+            configuration: .patient.with { $0.recall.deadline = .seconds(5) },
             index: { HookedIndex(base: $0) { if $0 == .search { try await Gate().pass() } } })
         try await test.turn(.of("ann", "s"), "plums")
         let found = await Self.recall(test, .of("ann", "t"), "plums")
@@ -134,7 +134,7 @@ import Testing
         let test = try TestMemory(
             configuration: .patient.with {
                 $0.bufferRounds = 2
-                $0.recall.deadline = .milliseconds(500)
+                $0.recall.deadline = .seconds(5)
             }, checkpoints: { SilentFragments(base: $0) })
         for number in 1...3 { try await test.turn(.of("ann", "s"), "cherries \(number)") }
         let found = await Self.recall(test, .of("ann", "t"), "cherries")

@@ -42,6 +42,18 @@ import Testing
                 \.stored.turn.said)
         }
 
+        /// As a recall in the session asks for them, from L1 or not.
+        func recalled(_ scope: Scope, by store: any CheckpointStore) async throws -> Fragments {
+            let held = try await ours.memory.open(scope)
+            let start = held.view.contextStart
+            held.end()
+            return try await store.fragments(
+                scope, limit: FragmentLimit(sessions: 8, turns: 50, ownTurnsBefore: start))
+        }
+
+        /// Never writes, so it holds nothing in L1.
+        var reader: any CheckpointStore { kept }
+
         /// Commands that the store has sent so far.
         var commands: Int { store.client.statistics().commands }
     }
@@ -66,6 +78,63 @@ import Testing
         let before = pair.commands
         for _ in 0..<200 { #expect(try await pair.fragments(other) == ["one", "turn 2", "turn 3"]) }
         #expect(pair.commands - before < 100)
+    }
+
+    @Test(
+        "Archiving of one's own takes archived turns out of L1 and leaves the others, without a read")
+    func archiving() async throws {
+        let pair = try await Pair()
+        try await pair.ours.turn(other, "in another session", archive: false)
+        var reads = 0
+        for number in 1...12 {
+            try await pair.ours.turn(scope, "turn \(number)", archive: true)
+            let before = pair.commands
+            for _ in 0..<100 { _ = try await pair.recalled(scope, by: pair.store) }
+            // The first is a read of everything; heartbeats go on by the clock.
+            if pair.commands - before >= 50 { reads += 1 }
+            let fragments = try await pair.recalled(scope, by: pair.store)
+            let read = try await pair.recalled(scope, by: pair.reader)
+            #expect(
+                fragments.turns == read.turns && fragments.archiveGeneration == read.archiveGeneration)
+            #expect(fragments.turns.map(\.stored.turn.said) == ["in another session"])
+        }
+        #expect(reads == 0 && pair.ours.memory.statistics().archived == 3)
+        // From the other session's side the un-archived turns of this one are fragments.
+        try await pair.ours.turn(scope, "turn 13", archive: false)
+        #expect(try await pair.fragments(other).sorted() == ["in another session", "turn 13"])
+    }
+
+    @Test(
+        "What L1 holds of fragments is what L2 has, after any turns, archiving and forgetting",
+        arguments: 1...3)
+    func coherent(seed: UInt64) async throws {
+        let pair = try await Pair()
+        let scopes = [scope, other, Scope.of("ann", "u"), .of("bob", "s")]
+        var random = SeededGenerator(seed: seed)
+        var generations: Set<Int64> = []
+        for number in 0..<60 {
+            let scope = scopes.randomElement(using: &random) ?? scopes[0]
+            switch Int.random(in: 0..<8, using: &random) {
+            case 0...5:
+                try await pair.ours.turn(scope, "turn \(number)", archive: Bool.random(using: &random))
+            case 6:
+                if Int.random(in: 0..<4, using: &random) == 0 {
+                    _ = try await pair.ours.memory.forget(scope)
+                }
+            default: await pair.ours.maintainUntilDone()
+            }
+            for scope in scopes {
+                let kept = try await pair.recalled(scope, by: pair.store)
+                let read = try await pair.recalled(scope, by: pair.reader)
+                #expect(Set(kept.turns) == Set(read.turns))
+                #expect(kept.forgetting == read.forgetting)
+                // The first turn begins a generation, in which nothing is archived: none says the same.
+                let isFirst = kept.archiveGeneration == 0
+                #expect(isFirst || kept.archiveGeneration == read.archiveGeneration)
+                generations.insert(kept.archiveGeneration)
+            }
+        }
+        #expect(generations.count > 3)
     }
 
     @Test("What another worker says is recalled, and its session read anew") func heard() async throws {

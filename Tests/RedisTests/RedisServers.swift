@@ -3,6 +3,7 @@
 import Foundation
 import Logging
 import NIOPosix
+import Subprocesses
 
 @testable import Redis
 
@@ -96,14 +97,9 @@ actor RedisServers {
             """
         // Throws at the first start, when there is none.
         try? FileManager.default.removeItem(atPath: server.folder + "/pid")
-        let process = Process()
-        process.executableURL = URL(filePath: "/bin/sh")
-        process.arguments = ["-c", watch, "sh", folder, server.folder, "\(getpid())"] + server.arguments
         // Whoever waits for the end of the test process's output must not wait for the watcher.
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        try Subprocess.detached(
+            ["sh", "-c", watch, "sh", folder, server.folder, "\(getpid())"] + server.arguments)
         for _ in 0..<200 {
             let answer = try await Self.cli(server.address.port, readyBy + ["PING"])
             if answer.contains("PONG") || answer.contains("NOAUTH") {
@@ -210,21 +206,8 @@ actor RedisServers {
         try await run("/usr/bin/redis-cli", ["-h", "127.0.0.1", "-p", "\(port)"] + arguments).output
     }
 
-    static func run(_ path: String, _ arguments: [String]) async throws -> (status: Int32, output: String) {
-        let process = Process()
-        process.executableURL = URL(filePath: path)
-        process.arguments = arguments
-        let pipe = Pipe()
-        process.standardOutput = pipe
-        process.standardError = pipe
-        process.standardInput = FileHandle.nullDevice
-        return try await withCheckedThrowingContinuation { continuation in
-            process.terminationHandler = { process in
-                let output = String(decoding: pipe.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-                continuation.resume(returning: (process.terminationStatus, output))
-            }
-            do { try process.run() } catch { continuation.resume(throwing: error) }
-        }
+    static func run(_ path: String, _ arguments: [String]) async throws -> (status: Int, output: String) {
+        try await Subprocess.run([path] + arguments)
     }
 
     /// A port that was free a moment ago.

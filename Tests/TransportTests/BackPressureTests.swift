@@ -20,7 +20,7 @@ import Testing
             $0.caFile = certificate.file
             $0.slowReaderTimeout = .seconds(60)
             // The server makes 32 MiB in Python, on a machine that may be busy.
-            $0.idleTimeout = .seconds(120)
+            $0.idleTimeout = .seconds(300)
         }) { client in
             let response = try await client.execute(
                 HTTPRequest(

@@ -2,7 +2,7 @@
 
 import Foundation
 import Logging
-import Synchronization
+import Subprocesses
 
 @testable import Transport
 
@@ -28,7 +28,7 @@ final class TestServer: Sendable {
     let port: Int
     private let controlPort: Int
     private let scheme: String
-    private let standardInput: Mutex<Pipe>
+    private let process: Subprocess
     private let control: HTTPClient
 
     static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures")
@@ -39,20 +39,12 @@ final class TestServer: Sendable {
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw Unavailable(description: "\(python) is missing: apt-get install python3 python3-h2")
         }
-        let process = Process()
-        process.executableURL = URL(filePath: python)
-        process.arguments = [Self.fixtures.appending(path: kind.rawValue).path]
-        if let certificate { process.arguments?.append(contentsOf: [certificate.file, certificate.keyFile]) }
-        if let clientAuthority { process.arguments?.append(clientAuthority) }
-        process.environment = ["PYTHONDONTWRITEBYTECODE": "1"]
-        let input = Pipe()
-        let output = Pipe()
-        process.standardInput = input
-        process.standardOutput = output
-        try process.run()
-        let line = await offThePool {
-            String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
-        }
+        process = try Subprocess(
+            [python, Self.fixtures.appending(path: kind.rawValue).path]
+                + (certificate.map { [$0.file, $0.keyFile] } ?? [])
+                + (clientAuthority.map { [$0] } ?? []),
+            environment: ["PYTHONDONTWRITEBYTECODE": "1"])
+        let line = try await process.nextLine() ?? ""
         let ports = line.split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
         guard ports.count == 2 else {
             throw Unavailable(
@@ -61,7 +53,6 @@ final class TestServer: Sendable {
         port = ports[0]
         controlPort = ports[1]
         scheme = certificate == nil ? "http" : "https"
-        standardInput = Mutex(input)
         control = HTTPClient(configuration: .direct, logger: .quiet)
     }
 
@@ -95,13 +86,14 @@ final class TestServer: Sendable {
     func bytesGivenToClient() async throws -> Int {
         var last = 0
         var unchanged = 0
-        while unchanged < 25 {
+        for _ in 0..<3000 {
             try await Task.sleep(for: .milliseconds(20))
             let now = try await counters().accepted - bytesInKernel()
             unchanged = now == last && now > 0 ? unchanged + 1 : 0
             last = now
+            if unchanged == 25 { return last }
         }
-        return last
+        throw Unavailable(description: "the bytes given to the client never came to rest: \(last)")
     }
 
     /// Bytes that the kernel holds of this server's connections, on both sides, by /proc/net/tcp.
@@ -135,27 +127,14 @@ struct Certificate {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         file = folder.appending(path: "certificate.pem").path
         keyFile = folder.appending(path: "key.pem").path
-        let openssl = Process()
-        openssl.executableURL = URL(filePath: "/usr/bin/openssl")
-        openssl.arguments = [
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
-            "2",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=\(names)", "-keyout",
-            keyFile,
-            "-out", file,
-        ]
-        openssl.standardError = FileHandle.nullDevice
-        do { try openssl.run() } catch {
-            throw TestServer.Unavailable(description: "openssl is missing: apt-get install openssl")
+        let made = try await Subprocess.run([
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", "2", "-subj", "/CN=localhost", "-addext",
+            "subjectAltName=\(names)", "-keyout", keyFile, "-out", file,
+        ])
+        guard made.status == 0 else {
+            throw TestServer.Unavailable(description: "openssl failed: \(made.output.suffix(300))")
         }
-        await offThePool { openssl.waitUntilExit() }
-    }
-}
-
-/// Waits for a process on a thread of its own: Swift's few threads are for the readers under test.
-private func offThePool<Result: Sendable>(_ body: @escaping @Sendable () -> Result) async -> Result {
-    await withCheckedContinuation { continuation in
-        DispatchQueue.global().async { continuation.resume(returning: body()) }
     }
 }
 
@@ -164,6 +143,8 @@ extension HTTPClient.Configuration {
     static var direct: Self {
         var configuration = Self()
         configuration.proxies = ProxySettings()
+        // A machine that runs other things too may let a test server wait for minutes.
+        configuration.idleTimeout = .seconds(300)
         return configuration
     }
 }

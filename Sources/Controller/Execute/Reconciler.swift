@@ -145,7 +145,7 @@ struct Reconciler: Sendable {
         _ step: Step, _ observed: Observed, _ logger: Logger
     ) async throws(APIError) -> DeploymentRecord? {
         let namespace = observed.key.namespace
-        logger.info("step", metadata: ["step": "\(step)"])
+        logger.log(level: step.isRemarkable ? .info : .debug, "step", metadata: ["step": "\(step)"])
         switch step {
         case .apply(let child):
             let answer: ObservedObject = try await client.decoded(

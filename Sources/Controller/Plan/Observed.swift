@@ -34,10 +34,16 @@ struct Observed: Sendable, Equatable {
         return nil
     }
 
-    /// The Deployment from the cache, else from a look-up.
+    /// The pool's own Deployment, from the cache, else from a look-up.
     var currentDeployment: DeploymentRecord? {
-        if let deployment { return deployment }
-        for case .found(_, let deployment?) in lookUps.values { return deployment }
+        if let deployment {
+            let record = children.first { $0.id.kind == .deployment && $0.id.name == deployment.name }
+            return record?.owner == .pool(pool.uid) ? deployment : nil
+        }
+        for case .found(let record, let deployment?) in lookUps.values
+        where record.owner == .pool(pool.uid) {
+            return deployment
+        }
         return nil
     }
 

@@ -29,9 +29,26 @@ enum Step: Sendable, Equatable {
     /// Ends what `handOverReplicas` began.
     case releaseReplicas(ChildID, ObjectUID)
 
-    enum Propagation: String, Sendable {
-        case background = "Background"
+    enum Propagation: Sendable {
+        case background
         /// The object stays until what it owns is gone.
-        case foreground = "Foreground"
+        case foreground
     }
+}
+
+extension Step: CustomStringConvertible {
+    /// For the log, without the manifest.
+    var description: String {
+        switch self {
+        case .setFinalizers(let finalizers): "set finalizers \(finalizers)"
+        case .delete(let id, _, let propagation):
+            propagation == .foreground ? "delete \(id) and wait for what it owns" : "delete \(id)"
+        case .handOverReplicas(let id, _, let replicas): "hand over the \(replicas) replicas of \(id)"
+        case .apply(let child): "apply \(child.id)"
+        case .releaseReplicas(let id, _): "release the replicas of \(id)"
+        }
+    }
+
+    /// Whether it is more than bringing an object to what it should be.
+    var isRemarkable: Bool { if case .apply = self { false } else { true } }
 }

@@ -31,7 +31,8 @@ final class Dispatcher<Key: Hashable & Sendable>: Sendable {
     func snapshot() -> Snapshot {
         queue.withLock { queue in
             Snapshot(
-                depth: queue.overdue(.now), adds: queue.adds, retries: queue.retries, running: queue.runningCount,
+                depth: queue.overdue(.now), adds: queue.adds, retries: queue.retries,
+                running: queue.runningCount,
                 longestRun: queue.longestRun(.now))
         }
     }

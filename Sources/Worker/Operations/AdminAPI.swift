@@ -160,6 +160,9 @@ extension PrometheusText {
         counter("agentpool_failed_commits_total", "Commits failed or unconfirmed.", s.failedCommits)
         counter("agentpool_recalls_total", "Recalls asked for.", s.recalls)
         counter("agentpool_recall_l1_hits_total", "Recalls whose index part came from L1.", s.recallHits)
+        counter(
+            "agentpool_recall_l2_hits_total", "Recalls whose index part another worker had left in L2.",
+            s.recallSharedHits)
         counters(
             "agentpool_recall_skips_total", "Recall stages left out for their deadline or a failure.",
             by: "stage",
