@@ -46,6 +46,10 @@ extension ObjectStore {
         case .apply(let force):
             if let live { try check(write.body, against: live, what: what) }
             if live == nil, !write.subresource.isEmpty { throw .notFound(what) }
+            if live == nil, let uid = write.body["metadata"]?["uid"]?.text {
+                throw .conflict(
+                    what, "Precondition failed: UID in precondition: \(uid), UID in object meta: ")
+            }
             guard resource.schema == nil || !Self.holdsNull(write.body["spec"] ?? .null, isRoot: true) else {
                 throw .badRequest("failed to create typed patch object (\(what)): a null is no value")
             }

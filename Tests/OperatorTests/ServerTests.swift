@@ -97,6 +97,11 @@ import Testing
                 _ = try await stage.client.bytes(
                     .delete(.agentPools, "guarded", in: stage.namespace, uid: "other"))
             } throws: { ($0 as? APIError)?.isConflict == true }
+            await #expect {
+                var gone = Manifests.pool("gone")
+                gone["metadata"]?["uid"] = "00000000-0000-0000-0000-000000000000"
+                try await stage.apply(gone, .agentPools)
+            } throws: { ($0 as? APIError)?.status == 409 }
             let told = try await stage.patch(
                 .agentPools, "guarded", subresource: "status",
                 ["status": ["replicas": 7], "spec": ["entryAgent": "nobody"]])
