@@ -118,7 +118,7 @@ import Testing
                 #expect(stalled["message"]?.string?.contains("missing") == true)
                 #expect(try await stage.children(of: "broken").isEmpty)
                 try await until("an Event says so") {
-                    let events: [JSONValue] = try await stage.client.all(.events, in: stage.namespace)
+                    let events = try await stage.objects(.events)
                     return events.contains {
                         $0["regarding"]?["name"] == "broken" && $0["reason"] == "InvalidSpec"
                     }

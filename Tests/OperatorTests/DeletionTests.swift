@@ -85,7 +85,7 @@ extension Stage {
 
     /// The reasons of the Events about a pool.
     func events(about pool: String) async throws -> Set<String> {
-        let events: [JSONValue] = try await client.all(.events, in: namespace)
+        let events = try await objects(.events)
         return Set(
             events.filter { $0["regarding"]?["name"]?.string == pool }.compactMap { $0["reason"]?.string })
     }

@@ -43,7 +43,7 @@ import Testing
 extension Stage {
     /// The Deployments whose newest pods are not all ready yet.
     func rolling() async throws -> Set<String> {
-        let all: [JSONValue] = try await client.all(.deployments, in: namespace)
+        let all = try await objects(.deployments)
         return Set(
             all.filter { deployment in
                 let status = deployment["status"]
@@ -56,7 +56,7 @@ extension Stage {
     }
 
     func images() async throws -> Set<String> {
-        let all: [JSONValue] = try await client.all(.deployments, in: namespace)
+        let all = try await objects(.deployments)
         return Set(
             all.compactMap { $0.at("spec", "template", "spec", "containers")?.list.first?["image"]?.string })
     }

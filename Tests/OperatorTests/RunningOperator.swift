@@ -126,7 +126,7 @@ extension Stage {
         for namespace in [namespace, other] {
             let pods: [JSONValue]
             do {
-                pods = try await client.all(
+                pods = try await objects(
                     .pods, in: namespace, labels: pool.map { "\(PoolNames.poolLabel)=\($0)" })
             } catch {
                 // The namespace may be gone already.

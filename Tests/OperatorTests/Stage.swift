@@ -1,11 +1,11 @@
 // What a test stands on: an API server with the definition of AgentPools, a namespace of its own, and its hands in it.
 
-import ClusterSupport
 import Foundation
 import Kubernetes
 import Logging
 import Testing
 
+@testable import ClusterSupport
 @testable import Controller
 @testable import PoolAPI
 
@@ -69,7 +69,7 @@ extension Stage {
         dryRun: Bool = false, subresource: String? = nil
     ) async throws -> JSONValue {
         let namespace = object["metadata"]?["namespace"].flatMap(\.string) ?? namespace
-        return try await client.decoded(
+        return try await self.object(
             .apply(
                 kind, object.name, in: kind.isNamespaced ? namespace : nil,
                 manifest: object.withoutNulls().bytes(), manager: manager, force: force, dryRun: dryRun,
@@ -81,7 +81,7 @@ extension Stage {
         _ kind: ResourceKind, _ name: String, in namespace: String? = nil, subresource: String? = nil,
         manager: String = "somebody", _ patch: JSONValue
     ) async throws -> JSONValue {
-        try await client.decoded(
+        try await object(
             .mergePatch(
                 kind, name, in: namespace ?? self.namespace, patch: patch.bytes(), manager: manager,
                 subresource: subresource))
@@ -89,10 +89,28 @@ extension Stage {
 
     func get(_ kind: ResourceKind, _ name: String, in namespace: String? = nil) async throws -> JSONValue? {
         do throws(APIError) {
-            return try await client.decoded(.get(kind, name, in: namespace ?? self.namespace))
+            return try await self.object(.get(kind, name, in: namespace ?? self.namespace))
         } catch {
             if error.isNotFound { return nil }
             throw error
+        }
+    }
+
+    /// Whole objects, by a reader that is fast enough for tests that look often.
+    private func object(_ request: APIRequest) async throws(APIError) -> JSONValue {
+        try Self.read(try await client.bytes(request))
+    }
+
+    func objects(
+        _ kind: ResourceKind, in namespace: String? = nil, labels: String? = nil
+    ) async throws(APIError) -> [JSONValue] {
+        let list = try await object(.list(kind, in: namespace ?? self.namespace, labels: labels))
+        return list["items"]?.list ?? []
+    }
+
+    private static func read(_ bytes: [UInt8]) throws(APIError) -> JSONValue {
+        do { return try ClusterSupport.JSONBytes.read(bytes) } catch {
+            throw APIError(status: 0, reason: APIError.Unanswered.malformed, message: error.message)
         }
     }
 
