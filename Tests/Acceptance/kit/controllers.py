@@ -211,12 +211,23 @@ class Nodes:
             self.cluster.call("PATCH", path, {"status": status}, "application/merge-patch+json", missing=True)
 
 
+_rendered: dict[str, list[Object]] = {}
+
+
 def rendered(pool: Object, folder: Path) -> list[Object]:
-    """What `agentpool render` says that the pool's objects are, on a cluster with nothing but Kubernetes."""
+    """What `agentpool render` says that the pool's objects are, on a cluster with nothing but Kubernetes; asked once a pool."""
+    key = json.dumps(pool, sort_keys=True)
+    if key not in _rendered:
+        _rendered[key] = _render(pool, folder)
+    return _rendered[key]
+
+
+def _render(pool: Object, folder: Path) -> list[Object]:
     file = folder / "render.yaml"
     file.write_text(json.dumps(pool))
     done = subprocess.run(
-        [binary(), "render", "-f", str(file), "--image", IMAGE, "--features", "none"],
+        [binary(), "render", "-f", str(file), "--image", IMAGE, "--features", "none",
+         "--operator-namespace", pool["metadata"]["namespace"]],
         capture_output=True, text=True, timeout=60)
     if done.returncode != 0:
         raise RuntimeError(f"render failed: {done.stderr}")
