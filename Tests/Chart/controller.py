@@ -34,6 +34,14 @@ def program(checks: Checks) -> None:
     for values in ({}, {"watchNamespaces": ["shop"]}):
         flags = {argument.split("=")[0] for argument in Release(values).arguments[1:]}
         checks.equal("The binary knows every flag that the chart sets", sorted(flags - known), [])
+    for values in ({}, {"watchNamespaces": ["shop", "support"]}, {"monitoringNamespaces": []}):
+        command = [BINARY, *Release(values).arguments, "--kubeconfig=/nowhere"]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        # 64 would be wrong usage.
+        checks.equal(f"and takes their values, with {values or 'the defaults'}", ended.returncode, 2)
+        checks.holds(
+            "as far as the missing kubeconfig", "/nowhere" in ended.stderr, ended.stderr.strip()[:200]
+        )
     api = from_environment()
     if api is None:
         checks.note(

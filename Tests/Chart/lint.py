@@ -53,7 +53,13 @@ def image(checks: Checks) -> None:
         f"USER {user}:{pod['securityContext']['runAsGroup']}\n" in final,
         user,
     )
-    checks.holds("The image's entry point is the binary", 'ENTRYPOINT ["/usr/local/bin/agentpool"]' in final)
+    names = (ROOT / "Sources/PoolAPI/PoolNames.swift").read_text()
+    binary = re.search(r'static let binary = "([^"]+)"', names)
+    entry = re.search(r'^ENTRYPOINT \["([^"]+)"\]$', final, re.M)
+    checks.holds("The image's entry point is the binary where hooks look for it", bool(binary and entry))
+    checks.equal("and the same path", entry and entry.group(1), binary and binary.group(1))
+    data = re.search(r'static let data = "([^"]+)"', names)
+    checks.holds("The image's home is where workers keep data", f"HOME={data and data.group(1)} " in final)
     port = pod["containers"][0]["ports"][0]["containerPort"]
     checks.holds(
         "The image exposes the pod's port", bool(re.search(rf"^EXPOSE .*\b{port}\b", final, re.M)), port

@@ -46,7 +46,7 @@ extension LiveTests {
         func scans() async throws {
             try await cluster { client in
                 let prefix = "scan*[a]?\\:"
-                let keys = Set((0..<900).map { RedisArgument("\(prefix)\($0)\0{\n}") })
+                let keys = Set((0..<900).map { RedisArgument("\(prefix)\($0)\0{\n\($0)}") })
                 let others = (0..<50).map { RedisArgument("scanned[a]x\\:\($0)") }
                 let sets = (keys + others).map {
                     RedisCommand("SET", [$0, "1"], key: $0, isIdempotent: true)
