@@ -134,7 +134,8 @@ public struct Operator: Service {
     private func watchReplicaSets(_ namespace: String?) async {
         let watcher = Watcher<ObservedObject>(
             client: client, kind: .replicaSets, namespace: namespace, labels: PoolNames.poolLabel,
-            logger: logger)
+            logger: logger
+        ) { try ObservedObject($0) }
         await watch(watcher, ClusterState.Scope(source: .replicaSets, namespace: namespace))
     }
 
@@ -159,7 +160,8 @@ public struct Operator: Service {
                     let watcher = Watcher<ObservedObject>(
                         client: client, kind: kind.resource, namespace: namespace,
                         labels: PoolNames.managedSelector, metadataOnly: kind != .deployment && kind != .job,
-                        logger: logger)
+                        logger: logger
+                    ) { try ObservedObject($0) }
                     await watch(watcher, ClusterState.Scope(source: .children(kind), namespace: namespace))
                 }
             }
@@ -223,8 +225,8 @@ public struct Operator: Service {
         metrics.leads(true)
         defer { metrics.leads(false) }
         let reconciler = Reconciler(
-            client: client, cache: cache, settings: settings, features: features, rollouts: rollouts,
-            loads: loads,
+            client: client, cache: cache, desires: DesiredMemo(settings: settings), features: features,
+            rollouts: rollouts, loads: loads,
             events: EventRecorder(client: client, identity: options.identity, logger: logger),
             leadership: leadership,
             limits: PurgeLimits(pods: options.purgeTimeout, job: options.purgeJobTimeout),
@@ -254,10 +256,10 @@ public struct Operator: Service {
             return .again(after: min(delay, resync))
         case .blocked:
             metrics.reconciled(.requeue, duration)
-            return .failed
-        case .failed:
+            return .failed()
+        case .failed(let rest):
             metrics.reconciled(.error, duration)
-            return .failed
+            return .failed(atLeast: rest)
         case .abandoned: return .done
         }
     }

@@ -1,6 +1,8 @@
 /// The rules between fields as API servers check them, for what `SpecRules` would refuse later; and those on what may change.
 ///
 /// An API server bounds what a rule may cost by the bounds of the lists and texts that it reads: a rule stands as far in as it can.
+/// It also checks each default by the rules of its own value, without the defaults inside it: where an object has a default, its
+/// rules ask whether a field is there before they read it, also where the field has a default.
 extension ManifestSchema {
     typealias Rule = Schema.Rule
 
@@ -149,7 +151,7 @@ extension ManifestSchema {
 
     static let affinityRules = [
         Rule(
-            "self.provider != 'Traefik' || self.by != 'Header'",
+            "!has(self.provider) || self.provider != 'Traefik' || !has(self.by) || self.by != 'Header'",
             "Traefik can't tell sessions apart by a header: set by to Cookie, or use another provider",
             at: "by"
         )
@@ -169,7 +171,7 @@ extension ManifestSchema {
             "!has(self.mode) || self.mode != 'None' || !has(self.apiKeysSecretRef) && !has(self.jwt)",
             "the mode None takes neither keys nor tokens: remove them, or change the mode", at: "mode"),
         Rule(
-            "size(self.trustedKeys) == 0 || has(self.apiKeysSecretRef) || has(self.jwt)",
+            "!has(self.trustedKeys) || size(self.trustedKeys) == 0 || has(self.apiKeysSecretRef) || has(self.jwt)",
             "trustedKeys need apiKeysSecretRef or jwt", at: "trustedKeys"),
     ]
 }

@@ -29,7 +29,7 @@ import Testing
     private func object(
         _ name: String = "support", uid: ObjectUID = childUID, version: Int = 20, generation: Int = 1,
         owner: ObjectUID? = poolUID, pool: String = "support", replicas: Int? = nil,
-        status: ObservedObject.Status? = nil, managers: [ManagedFieldsEntry] = [],
+        status: ObservedObject.Status = .init(), managers: [ManagedFieldsEntry] = [],
         digest: UInt64? = nil
     ) -> ObservedObject {
         ObservedObject(
@@ -173,7 +173,7 @@ import Testing
         _ = state.take(.changed(object(generation: 2, replicas: 2, status: status)), deployments)
         #expect(state.rolling.isEmpty)
         #expect(state[key]?.deployment?.stalled == "late")
-        status.conditions = nil
+        status.conditions = []
         _ = state.take(.changed(object(generation: 2, replicas: 2, status: status)), deployments)
         #expect(state.rolling == [key])
         _ = state.take(.removed(object()), deployments)
@@ -185,12 +185,12 @@ import Testing
     func replicasetsToldBy() {
         var state = ClusterState()
         var set = object("support-1", owner: nil, replicas: 2)
-        set.spec?.template = .init(metadata: .init(annotations: [PoolNames.configAnnotation: "c1"]))
+        set.spec.config = "c1"
         #expect(state.take(.changed(set), sets) == [key])
         set.metadata.resourceVersion = "30"
         #expect(state.take(.changed(set), sets) == [])
         #expect(state[key]?.replicaSets.map(\.isInUse) == [true])
-        set.spec?.replicas = 0
+        set.spec.replicas = 0
         #expect(state.take(.changed(set), sets) == [key])
         #expect(state[key]?.replicaSets.map(\.isInUse) == [false])
         #expect(state.take(.removed(set), sets) == [key])

@@ -48,7 +48,7 @@ import Testing
         queue.add("a", at: now)
         for expected in [1, 2, 4, 5, 5] {
             #expect(queue.next(now) == .run("a"))
-            queue.finished("a", .failed, now)
+            queue.finished("a", .failed(), now)
             #expect(queue.next(now) == .waitUntil(now + .seconds(expected)))
             now += .seconds(expected)
         }
@@ -57,8 +57,21 @@ import Testing
         queue.finished("a", .done, now)
         queue.add("a", at: now)
         #expect(queue.next(now) == .run("a"))
-        queue.finished("a", .failed, now, spread: 0)
+        queue.finished("a", .failed(), now, spread: 0)
         #expect(queue.next(now) == .waitUntil(now + .milliseconds(500)))
+    }
+
+    @Test("A server that asks to be left alone is, within bounds, and a longer delay of ours stays")
+    func serverLeftAlone() {
+        var queue = WorkQueue<String>(workers: 1, firstRetry: .seconds(1), lastRetry: .seconds(60))
+        var now = start
+        queue.add("a", at: now)
+        for (rest, expected) in [(0, 1), (7, 7), (2, 4), (86_400, 300)] {
+            #expect(queue.next(now) == .run("a"))
+            queue.finished("a", .failed(atLeast: .seconds(rest)), now)
+            #expect(queue.next(now) == .waitUntil(now + .seconds(expected)))
+            now += .seconds(expected)
+        }
     }
 
     @Test("A change that comes while a key fails does not wait for the retry")
@@ -67,7 +80,7 @@ import Testing
         queue.add("a", at: start)
         #expect(queue.next(start) == .run("a"))
         queue.add("a", at: start)
-        queue.finished("a", .failed, start)
+        queue.finished("a", .failed(), start)
         #expect(queue.next(start) == .run("a"))
     }
 
@@ -143,7 +156,7 @@ import Testing
                     failures[key] = nil
                     due[key] = min(due[key] ?? now + .seconds(1), now + .seconds(1))
                 default:
-                    queue.finished(key, .failed, now)
+                    queue.finished(key, .failed(), now)
                     failures[key, default: 0] += 1
                     let retry = now + min(.milliseconds(50) * (1 << failures[key, default: 1]), .seconds(2))
                     due[key] = min(due[key] ?? retry, retry)

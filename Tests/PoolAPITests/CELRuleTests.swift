@@ -92,6 +92,31 @@ import Testing
         }
     }
 
+    /// An API server refuses a definition whose own default breaks a rule, and fills in no defaults inside a default before it asks.
+    @Test("The rules of an object that has a default ask whether a field is there before they read it")
+    func rulesOfDefaults() {
+        var asked = 0
+        func visit(_ schema: Schema, hasDefault: Bool, _ path: String) {
+            switch schema.kind {
+            case .object(let fields):
+                for rule in CustomResourceDefinition.rules(of: schema) where hasDefault {
+                    for match in rule.expression.matches(of: /(?:self|oldSelf)\.[A-Za-z]+/) {
+                        asked += 1
+                        #expect(rule.expression.contains("has(\(match.output))"), "\(path): \(rule.expression)")
+                    }
+                }
+                for field in fields {
+                    let isDefault = if case .defaults = field.presence { true } else { false }
+                    visit(field.schema, hasDefault: isDefault, "\(path).\(field.name)")
+                }
+            case .list(let item, _, _): visit(item, hasDefault: false, "\(path)[]")
+            default: break
+            }
+        }
+        visit(ManifestSchema.agentPool, hasDefault: false, "")
+        #expect(asked > 5)
+    }
+
     @Test("Names that a rule reads are fields of the schema")
     func namesInRules() throws {
         let names = Set(

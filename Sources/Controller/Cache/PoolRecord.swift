@@ -22,9 +22,7 @@ struct PoolObject: Sendable {
 
     /// - Throws: Where the text has no metadata that can be read.
     init(_ object: JSONSlice) throws {
-        guard let metadata = try object["metadata"]?.decoded(as: ObjectMeta.self) else {
-            throw NoMetadata()
-        }
+        let metadata = try ObjectHeader(object).metadata
         self.metadata = metadata
         let head: JSONValue = [
             "name": .string(metadata.name), "namespace": .string(metadata.namespace ?? "default"),
@@ -40,9 +38,5 @@ struct PoolObject: Sendable {
             generation: metadata.generation, finalizers: metadata.finalizers,
             deletedAt: metadata.deletionTimestamp, manifest: manifest,
             status: StatusRecord(status ?? AgentPoolStatus()))
-    }
-
-    private struct NoMetadata: Error, CustomStringConvertible {
-        var description: String { "it has no metadata" }
     }
 }

@@ -27,15 +27,15 @@ struct DeploymentRecord: Sendable, Equatable {
         uid = ObjectUID(object.metadata.uid)
         generation = object.metadata.generation
         let status = object.status
-        observedGeneration = status?.observedGeneration
-        wanted = object.spec?.replicas ?? 1
-        replicas = status?.replicas ?? 0
-        ready = status?.readyReplicas ?? 0
-        updated = status?.updatedReplicas ?? 0
-        available = status?.availableReplicas ?? 0
-        config = object.spec?.template?.metadata?.annotations?[PoolNames.configAnnotation]
+        observedGeneration = status.observedGeneration
+        wanted = object.spec.replicas ?? 1
+        replicas = status.replicas ?? 0
+        ready = status.readyReplicas ?? 0
+        updated = status.updatedReplicas ?? 0
+        available = status.availableReplicas ?? 0
+        config = object.spec.config
         leavesReplicas = object.metadata.annotations[ChildAnnotation.replicasBy] == "autoscaler"
-        isRecreating = object.spec?.strategy?.type == "Recreate"
+        isRecreating = object.spec.strategy == "Recreate"
         if let progress = object.condition("Progressing"), progress.status == "False",
             progress.reason == "ProgressDeadlineExceeded"
         {
@@ -60,8 +60,8 @@ struct ReplicaSetRecord: Sendable, Equatable {
 
     init(_ object: ObservedObject) {
         name = object.metadata.name
-        config = object.spec?.template?.metadata?.annotations?[PoolNames.configAnnotation] ?? ""
-        isInUse = (object.spec?.replicas ?? 1) > 0 || (object.status?.replicas ?? 0) > 0
+        config = object.spec.config ?? ""
+        isInUse = (object.spec.replicas ?? 1) > 0 || (object.status.replicas ?? 0) > 0
     }
 }
 

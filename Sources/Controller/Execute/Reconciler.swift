@@ -7,7 +7,7 @@ import PoolAPI
 struct Reconciler: Sendable {
     let client: KubernetesClient
     let cache: ClusterCache
-    let settings: OperatorSettings
+    let desires: DesiredMemo
     let features: FeatureBoard
     let rollouts: Rollouts
     let loads: LoadPoller
@@ -26,8 +26,8 @@ struct Reconciler: Sendable {
         case unsettled(Duration)
         /// Something stands in the way that somebody has to remove.
         case blocked
-        /// Another attempt may succeed.
-        case failed
+        /// Another attempt may succeed; not sooner than this, where the API server said so.
+        case failed(atLeast: Duration)
         /// This process leads no more; nothing of it is to be done again here.
         case abandoned
     }
@@ -35,40 +35,39 @@ struct Reconciler: Sendable {
     func reconcile(_ key: PoolReference) async -> Outcome {
         cache.update { $0.beginResync(key, every: resyncInterval, .now) }
         guard let entry = cache[key], let pool = entry.pool else {
+            desires.forget(key)
             enqueue(rollouts.observe(key, nil))
             return .settled
         }
         var logger = logger
         logger[metadataKey: "pool"] = "\(key)"
         do throws(APIError) {
-            let observed = try await gather(key, entry, pool)
+            let features = features.current
+            var observed = try await gather(key, entry, pool, features)
             if (entry.deployment?.ready ?? 0) > 0, !pool.isBeingDeleted { loads.follow(key) }
-            let plan = plan(observed, .now, limits)
+            var plan = plan(observed, .now, limits)
+            if plan.needsManifests {
+                read(&observed) { try desires.whole(pool, features) }
+                plan = Controller.plan(observed, .now, limits)
+            }
             logger.debug("planned", metadata: ["steps": "\(plan.steps.count)"])
             return try await execute(plan, observed, logger)
         } catch {
             if error.isNotLeading || error.isCancelled { return .abandoned }
             logger.warning("a look at a pool failed", metadata: ["error": "\(error)"])
-            return .failed
+            return .failed(atLeast: error.retryAfter ?? .zero)
         }
     }
 
     // MARK: Gathering
 
     private func gather(
-        _ key: PoolReference, _ entry: ClusterState.Entry, _ pool: PoolRecord
+        _ key: PoolReference, _ entry: ClusterState.Entry, _ pool: PoolRecord, _ features: ClusterFeatures
     ) async throws(APIError) -> Observed {
         var observed = Observed(
             key: key, pool: pool, children: entry.children, deployment: entry.deployment,
             replicaSets: entry.replicaSets, jobs: entry.jobs, activeSessions: loads.sessions(key))
-        do {
-            observed.desired = try Desired(
-                PoolContext(
-                    pool: AgentPool.decode(pool.manifest), uid: pool.uid.text, settings: settings,
-                    features: features.current))
-        } catch {
-            observed.problems = PoolFindings.of(error)
-        }
+        read(&observed) { try desires.desired(key, pool, features) }
         for id in observed.unknownChildren { observed.lookUps[id] = try await lookUp(id, key) }
         if observed.hasLeftovers { observed.isPoolConfirmed = try await isCurrent(pool, key) }
         if observed.isRollingByOperator {
@@ -78,10 +77,18 @@ struct Reconciler: Sendable {
         return observed
     }
 
+    private func read(_ observed: inout Observed, _ desired: () throws -> Desired) {
+        do { observed.desired = try desired() } catch {
+            observed.desired = nil
+            observed.problems = PoolFindings.of(error)
+        }
+    }
+
     private func lookUp(_ id: ChildID, _ key: PoolReference) async throws(APIError) -> Observed.LookUp {
         do throws(APIError) {
-            let object: ObservedObject = try await client.decoded(
-                .get(id.kind.resource, id.name, in: key.namespace))
+            let object = try await client.object(.get(id.kind.resource, id.name, in: key.namespace)) {
+                try ObservedObject($0)
+            }
             return .found(
                 ChildRecord(id.kind, object.metadata, pool: key.name),
                 id.kind == .deployment ? DeploymentRecord(object) : nil)
@@ -93,8 +100,9 @@ struct Reconciler: Sendable {
 
     private func isCurrent(_ pool: PoolRecord, _ key: PoolReference) async throws(APIError) -> Bool {
         do throws(APIError) {
-            let object: ObjectHeader = try await client.decoded(
-                .get(.agentPools, key.name, in: key.namespace, metadataOnly: true))
+            let object = try await client.object(
+                .get(.agentPools, key.name, in: key.namespace, metadataOnly: true)
+            ) { try ObjectHeader($0) }
             return ObjectUID(object.metadata.uid) == pool.uid
         } catch {
             if error.isNotFound { return false }
@@ -148,10 +156,14 @@ struct Reconciler: Sendable {
         logger.log(level: step.isRemarkable ? .info : .debug, "step", metadata: ["step": "\(step)"])
         switch step {
         case .apply(let child):
-            let answer: ObservedObject = try await client.decoded(
+            guard let manifest = child.body else {
+                preconditionFailure("a plan that needs manifests was made anew with them")
+            }
+            let answer = try await client.object(
                 .apply(
-                    child.id.kind.resource, child.id.name, in: namespace, manifest: child.body,
-                    manager: PoolNames.fieldManager), under: leadership)
+                    child.id.kind.resource, child.id.name, in: namespace, manifest: manifest,
+                    manager: PoolNames.fieldManager), under: leadership
+            ) { try ObservedObject($0) }
             let record = ChildRecord(child.id.kind, answer.metadata, pool: observed.key.name)
             let known = cache.update { state in
                 state.verified(observed.key, record, digest: child.digest)
@@ -264,10 +276,11 @@ struct Reconciler: Sendable {
             "status": status.json,
         ]
         do throws(APIError) {
-            let answer: ObjectHeader = try await client.decoded(
+            let answer = try await client.object(
                 .apply(
                     .agentPools, observed.key.name, in: observed.key.namespace, manifest: manifest.bytes(),
-                    manager: PoolNames.fieldManager, subresource: "status"), under: leadership)
+                    manager: PoolNames.fieldManager, subresource: "status"), under: leadership
+            ) { try ObjectHeader($0) }
             cache.update {
                 $0.wroteStatus(
                     observed.key, uid: observed.pool.uid,

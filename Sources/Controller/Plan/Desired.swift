@@ -40,14 +40,22 @@ struct Desired: Sendable, Equatable {
     }
 
     func child(_ id: ChildID) -> DesiredChild? { children.first { $0.id == id } }
+
+    /// The same, to be compared but not to be sent.
+    var withoutManifests: Desired {
+        var light = self
+        for index in light.children.indices { light.children[index].body = nil }
+        light.purge?.body = nil
+        return light
+    }
 }
 
 struct DesiredChild: Sendable, Equatable {
     var id: ChildID
     /// Of the manifest as its builder made it.
     var digest: UInt64
-    /// The manifest with the annotations of `ChildAnnotation`, as JSON.
-    var body: [UInt8]
+    /// The manifest with the annotations of `ChildAnnotation`, as JSON; nil where it was left out.
+    var body: [UInt8]?
     /// Of a Deployment: the replicas that the pool fixes; nil where an autoscaler sets them.
     var replicas: Int?
     /// Of a Deployment: whether all pods end before the first new one starts.

@@ -17,6 +17,11 @@ struct Plan: Sendable, Equatable {
     var notes: [EventNote] = []
     /// Whether a status is written after the steps.
     var hasStatus = true
+
+    /// Whether a step sends a manifest that was left out.
+    var needsManifests: Bool {
+        steps.contains { if case .apply(let child) = $0 { child.body == nil } else { false } }
+    }
 }
 
 enum Step: Sendable, Equatable {

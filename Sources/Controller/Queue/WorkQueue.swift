@@ -21,8 +21,9 @@ struct WorkQueue<Key: Hashable & Sendable>: Sendable {
         case done
         /// Fine, and to be looked at again after this time at the latest.
         case again(after: Duration)
-        /// Looked at again after a delay that doubles with each failure in a row.
-        case failed
+        /// Looked at again after a delay that doubles with each failure in a row, and not before a server that asked to be left
+        /// alone for so long wants to be asked again.
+        case failed(atLeast: Duration = .zero)
     }
 
     /// The delay after a first failure.
@@ -30,6 +31,8 @@ struct WorkQueue<Key: Hashable & Sendable>: Sendable {
     /// The longest delay after a failure.
     let lastRetry: Duration
     let workers: Int
+    /// No server is left alone for longer, whatever it asks for.
+    private static var longestRest: Duration { .seconds(300) }
 
     private var due: [Key: Instant] = [:]
     private var running: [Key: Instant] = [:]
@@ -97,11 +100,12 @@ struct WorkQueue<Key: Hashable & Sendable>: Sendable {
         case .again(let delay):
             failures[key] = nil
             add(key, at: now.advanced(by: delay))
-        case .failed:
+        case .failed(let rest):
             retries += 1
             let count = failures[key, default: 0] + 1
             failures[key] = count
-            add(key, at: now.advanced(by: retryDelay(after: count) * (0.5 + 0.5 * spread)))
+            let delay = retryDelay(after: count) * (0.5 + 0.5 * spread)
+            add(key, at: now.advanced(by: max(delay, min(rest, Self.longestRest))))
         }
         // Added while it ran: its entry was passed over, perhaps dropped.
         if let time = due[key] { heap.insert(key, at: time) }

@@ -53,6 +53,14 @@ public final class KubernetesClient: Sendable {
         try Self.decode(try await bytes(request, under: leadership), as: type)
     }
 
+    /// An object read by `read`, for what `Decodable` is too slow or too narrow for.
+    public func object<Object>(
+        _ request: APIRequest, under leadership: Leadership? = nil, read: (JSONSlice) throws -> Object
+    ) async throws(APIError) -> Object {
+        let answer = JSONSlice(try await bytes(request, under: leadership))
+        do { return try read(answer) } catch { throw .undecodable(Object.self) }
+    }
+
     /// One page of a list, its items not yet decoded.
     public func page(_ request: APIRequest) async throws(APIError) -> ListPage {
         guard let page = ListPage(try await bytes(request)) else {
