@@ -17,19 +17,20 @@ extension ManifestSchema {
                 !has(self.memory.milvus) || !has(oldSelf.memory.milvus) || \
                 (has(self.memory.milvus.collection) ? self.memory.milvus.collection : '') != \
                 (has(oldSelf.memory.milvus.collection) ? oldSelf.memory.milvus.collection : '') || \
-                \(embeddingModel(of: "self")) == \(embeddingModel(of: "oldSelf"))
+                self.models.exists(m, \(embeds("m", "self")) && oldSelf.models.exists(o, \(embeds("o", "oldSelf")) && \
+                (has(m.model) ? m.model : m.name) == (has(o.model) ? o.model : o.name) && \
+                has(m.dimensions) == has(o.dimensions) && (!has(m.dimensions) || m.dimensions == o.dimensions))) || \
+                !self.models.exists(m, \(embeds("m", "self"))) && !oldSelf.models.exists(o, \(embeds("o", "oldSelf")))
                 """,
                 "the collection holds vectors of another embedding model: name another collection and run agentpool reindex",
                 at: "memory.embeddingModel"),
         ]
 
-    /// A list with the embedding model's name at its endpoint and the length of its vectors, as `SpecDefaults` would choose it.
-    private static func embeddingModel(of spec: String) -> String {
+    /// Whether a model makes the pool's embeddings. Without a name any model with dimensions counts: which of them comes first would cost
+    /// more to say than a server allows, and a worker looks at the collection in any case.
+    private static func embeds(_ model: String, _ spec: String) -> String {
         """
-        [has(\(spec).memory.embeddingModel) ? \(spec).models.filter(m, m.name == \(spec).memory.embeddingModel) : \
-        \(spec).models.filter(m, has(m.dimensions))]\
-        .map(l, size(l) == 0 ? '' : (has(l[0].model) ? l[0].model : l[0].name) + ' ' + \
-        string(has(l[0].dimensions) ? l[0].dimensions : 0))
+        (has(\(spec).memory.embeddingModel) ? \(model).name == \(spec).memory.embeddingModel : has(\(model).dimensions))
         """
     }
 

@@ -36,7 +36,7 @@ extension ObjectStore {
             after = write.body
         case .replace:
             guard let live else { throw .notFound(what) }
-            try check(write.body, against: live, what: what)
+            try check(write.body, against: live, what: what, isPatch: false)
             after = Self.only(write.subresource, of: write.body, over: live.value, resource: resource)
         case .mergePatch:
             guard let live else { throw .notFound(what) }
@@ -133,10 +133,16 @@ extension ObjectStore {
         return stamped(object)
     }
 
-    private func check(_ body: JSONValue, against live: StoredObject, what: String) throws(APIStatus) {
+    private func check(
+        _ body: JSONValue, against live: StoredObject, what: String, isPatch: Bool = true
+    ) throws(APIStatus) {
         if let uid = body["metadata"]?["uid"]?.text, uid != live.uid {
-            throw .conflict(
-                what, "Precondition failed: UID in precondition: \(uid), UID in object meta: \(live.uid)")
+            // A replacement has its uid as a precondition; in a patch it is one more field, and one that can't change.
+            guard isPatch else {
+                throw .conflict(
+                    what, "Precondition failed: UID in precondition: \(uid), UID in object meta: \(live.uid)")
+            }
+            throw .invalid(what, field: "metadata.uid", "Invalid value: \"\(uid)\": field is immutable")
         }
         if let version = body["metadata"]?["resourceVersion"]?.text, !version.isEmpty,
             version != String(live.version)

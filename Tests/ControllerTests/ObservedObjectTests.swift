@@ -40,7 +40,8 @@ import Testing
     @Test("What another kind calls by the same names does no harm")
     func namesOfOtherKinds() throws {
         let odd = try object(
-            #"{"metadata":{"name":"a"},"spec":{"replicas":"two","strategy":[],"template":7},"status":"fine"}"#)
+            #"{"metadata":{"name":"a"},"spec":{"replicas":"two","strategy":[],"template":7},"status":"fine"}"#
+        )
         #expect(odd.spec.replicas == nil)
         #expect(odd.spec.strategy == nil)
         #expect(odd.spec.config == nil)

@@ -29,7 +29,9 @@ import Testing
 
     private func words(_ plan: Plan) -> String {
         var lines = plan.steps.map(\.description)
-        lines += plan.findings.map { "say \($0.reason.rawValue) of \($0.subject.isEmpty ? "the pool" : $0.subject)" }
+        lines += plan.findings.map {
+            "say \($0.reason.rawValue) of \($0.subject.isEmpty ? "the pool" : $0.subject)"
+        }
         lines += plan.notes.map { "tell \($0.reason): \($0.text)" }
         if plan.isHeldBack { lines.append("held back") }
         if plan.isUnfinished { lines.append("unfinished") }

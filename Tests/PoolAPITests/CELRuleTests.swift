@@ -102,7 +102,8 @@ import Testing
                 for rule in CustomResourceDefinition.rules(of: schema) where hasDefault {
                     for match in rule.expression.matches(of: /(?:self|oldSelf)\.[A-Za-z]+/) {
                         asked += 1
-                        #expect(rule.expression.contains("has(\(match.output))"), "\(path): \(rule.expression)")
+                        #expect(
+                            rule.expression.contains("has(\(match.output))"), "\(path): \(rule.expression)")
                     }
                 }
                 for field in fields {
