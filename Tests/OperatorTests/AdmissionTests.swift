@@ -4,6 +4,7 @@ import Foundation
 import Kubernetes
 import Testing
 
+@testable import Controller
 @testable import PoolAPI
 
 @Suite(.serialized, .timeLimit(.minutes(10)), ClusterKind.onlyReal) struct AdmissionTests {
@@ -61,12 +62,17 @@ import Testing
         try await Stage.with(.real) { stage in
             var taken: [String: Int] = [:]
             var left: Set<String> = []
+            let features = try await stage.client.features()
             for file in Self.files("Tests/Golden/children") {
                 for document in try Manifests.file("Tests/Golden/children/\(file)") {
                     let name = document["kind"]?.string ?? ""
                     let kind = try #require(Stage.childKinds.first { $0.kind == name }, "\(file): \(name)")
                     guard try await stage.client.serves(kind) else {
                         left.insert("\(name) (\(file)): not served here")
+                        continue
+                    }
+                    guard document.persistence.isSubset(of: features.sessionPersistence) else {
+                        left.insert("\(name) (\(file)): of another channel of the Gateway API")
                         continue
                     }
                     do {
@@ -84,10 +90,45 @@ import Testing
         }
     }
 
+    @Test func theRouteIsWhatTheServersOwnChannelOfTheGatewayAPITakes() async throws {
+        try await Stage.with(.real) { stage in
+            let features = try await stage.client.features()
+            guard features.httpRoute != .absent else { return print("skipped: HTTPRoute is not served here") }
+            var pool = Manifests.pool(
+                "routed", ["gateway": ["parentRefs": [["name": "edge"]]], "auth": ["mode": "None"]])
+            pool["metadata"]?["namespace"] = .string(stage.namespace)
+            let context = PoolContext(
+                pool: try AgentPool.decode(pool), uid: nil,
+                settings: OperatorSettings(image: "agentpool:test"),
+                features: features)
+            let route = try #require(PublicRoute.desired(context)).manifest
+            #expect(route.persistence.isEmpty == features.sessionPersistence.isEmpty)
+            try await stage.apply(route, .httpRoutes, dryRun: true)
+            print("an HTTPRoute keeps sessions by \(route.persistence.sorted())")
+        }
+    }
+
     static func files(_ folder: String) -> [String] {
         // A folder that is not there has no files; the tests then fail by their counts.
         ((try? FileManager.default.contentsOfDirectory(atPath: Manifests.root.appending(path: folder).path))
             ?? [])
             .filter { $0.hasSuffix(".yaml") }.sorted()
+    }
+}
+
+extension JSONValue {
+    /// The fields by which an HTTPRoute says how it keeps sessions; none of any other object.
+    fileprivate var persistence: Set<String> {
+        guard self["kind"] == "HTTPRoute",
+            case .object(let members)? = at("spec", "rules")?.list.first?["sessionPersistence"]
+        else { return [] }
+        return Set(members.keys)
+    }
+}
+
+extension ClusterFeatures {
+    /// The fields that an HTTPRoute here may have for it.
+    fileprivate var sessionPersistence: Set<String> {
+        if case .withSessionPersistence(let fields) = httpRoute { fields } else { [] }
     }
 }

@@ -73,8 +73,7 @@ import Testing
 
 extension Stage {
     func leaseHolder() async throws -> String? {
-        let options = ControllerOptions(identity: "")
-        let lease = try await get(.leases, options.leaseName, in: namespace)
+        let lease = try await get(.leases, lease.name, in: lease.namespace)
         return lease.map { $0.at("spec", "holderIdentity")?.string ?? "" }
     }
 }

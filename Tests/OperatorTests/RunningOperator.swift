@@ -53,8 +53,7 @@ extension Stage {
         let (ports, opened) = AsyncStream.makeStream(of: Int.self)
         var options = ControllerOptions(identity: identity)
         options.namespaces = namespaces ?? [namespace, other]
-        options.leaseNamespace = namespace
-        if let lease = Self.accountsLease { (options.leaseNamespace, options.leaseName) = lease }
+        (options.leaseNamespace, options.leaseName) = lease
         options.metricsPort = 0
         options.metricsHost = "127.0.0.1"
         options.onListening = { port in
@@ -113,12 +112,14 @@ extension Stage {
         await client.shutdown()
     }
 
-    /// The lease that the account of AGENTPOOL_TEST_RBAC may hold, as `namespace/name`.
-    private static var accountsLease: (String, String)? {
-        guard ClusterKind.account != nil else { return nil }
+    /// The controllers' lease by its namespace and name: the test's own, or the one that the account of AGENTPOOL_TEST_RBAC may hold.
+    var lease: (namespace: String, name: String) {
         let parts = (ProcessInfo.processInfo.environment["AGENTPOOL_TEST_RBAC_LEASE"] ?? "")
             .split(separator: "/").map(String.init)
-        return parts.count == 2 ? (parts[0], parts[1]) : nil
+        guard isReal, ClusterKind.account != nil, parts.count == 2 else {
+            return (namespace, ControllerOptions(identity: "any").leaseName)
+        }
+        return (parts[0], parts[1])
     }
 
     /// Plays the nodes of a real server: marks pods as running and ready; those of a Job, as done.
