@@ -20,9 +20,27 @@ struct Load: Sendable {
         (callers, commands, valueBytes, pipeline) = (numbers[0], numbers[1], numbers[2], numbers[3])
     }
 
-    func key(_ number: Int) -> RedisArgument {
-        let digits = String(number)
-        return RedisArgument("key:" + String(repeating: "0", count: 12 - digits.count) + digits)
+    /// All keys, made beforehand: what is measured is the client, not the making of text.
+    func allKeys() -> [RedisArgument] {
+        (0..<keys).map { number in
+            let digits = String(number)
+            return RedisArgument("key:" + String(repeating: "0", count: 12 - digits.count) + digits)
+        }
+    }
+}
+
+/// Draws numbers as cheaply as `rand` in redis-benchmark; the system's generator is a call of the kernel for each.
+struct LinearCongruentialGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) {
+        state = seed
+    }
+
+    mutating func next() -> UInt64 {
+        // Knuth's multiplier. The low bits have short periods, and the high ones are what is used.
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state
     }
 }
 
@@ -42,14 +60,16 @@ enum Command: String, CaseIterable {
 func throughput(of command: Command, _ client: RedisClient, _ load: Load) async throws -> Double {
     let clock = ContinuousClock()
     let value = RedisArgument([UInt8](repeating: 120, count: load.valueBytes))
+    let keys = load.allKeys()
     let rounds = max(1, load.commands / load.callers / load.pipeline)
     let begun = clock.now
     try await withThrowingTaskGroup(of: Void.self) { group in
-        for _ in 0..<load.callers {
+        for caller in 0..<load.callers {
             group.addTask {
+                var generator = LinearCongruentialGenerator(seed: UInt64(caller))
                 for _ in 0..<rounds {
                     let commands = (0..<load.pipeline).map { _ in
-                        command.made(load.key(.random(in: 0..<load.keys)), value)
+                        command.made(keys[.random(in: 0..<keys.count, using: &generator)], value)
                     }
                     for result in await client.send(commands) { _ = try result.get() }
                 }
