@@ -10,6 +10,8 @@ TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tool
 # The Milvus servers that tests run on.
 STORES := $(CURDIR)/.build/stores
 TEST := Tests/again Tests/swift-test --skip-build
+# The controller's and the chart's tests run beside a real control plane where KUBEBUILDER_ASSETS names one.
+CLUSTER := $(if $(KUBEBUILDER_ASSETS),Tests/Kubernetes/api_server.py --)
 
 .PHONY: help
 help: ## this list
@@ -25,7 +27,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	Tests/again Tests/Stores/install $(STORES)
 	swift build --build-tests
 	$(TEST) --skip 'RedisTests|MilvusTests|OperatorTests'
-	$(TEST) --filter OperatorTests
+	Tests/again $(CLUSTER) Tests/swift-test --skip-build --filter OperatorTests
 	$(TEST) --filter RedisTests
 	MILVUS_LITE=$(STORES)/lite/bin/milvus-lite MILVUS_STANDALONE=$(STORES)/standalone/bin/milvus \
 	  $(TEST) --filter MilvusTests
@@ -34,7 +36,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	swift build -c release --product agentpool
 	swift build -c release --product agentpool-early-ack
 	swift build -c release --product agentpool-api-stand-in
-	Tests/again Tests/Chart/run
+	Tests/again $(CLUSTER) Tests/Chart/run
 	Tests/Acceptance/run
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/again Tests/Acceptance/run crash --kills 40 --expect-loss
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/again Tests/Acceptance/run bad_stores --expect-loss
