@@ -47,11 +47,12 @@ class Cluster:
 @kopf.on.startup()
 async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
     settings.posting.enabled = False
-    settings.batching.worker_limit = int(os.environ.get("WORKERS", "4"))
     settings.persistence.finalizer = "agentpool.dev/peer"
     config = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
     Cluster.server = config["clusters"][0]["cluster"]["server"]
     token = config["users"][0]["user"].get("token", "")
+    # What bounds how many pools are worked on at one time. A limit of kopf's own workers would hold up each pool for seconds, for a
+    # worker waits that long for more events of its object.
     Cluster.session = aiohttp.ClientSession(
         headers={"Authorization": f"Bearer {token}"}, connector=aiohttp.TCPConnector(limit=16)
     )
