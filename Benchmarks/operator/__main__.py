@@ -42,6 +42,7 @@ class Figures:
     cpu_ms: float
     edits: float
     resident: float
+    idle: float | None
 
 
 class Subject:
@@ -154,7 +155,15 @@ def measure(name: str, workers: int, pools: int) -> Figures:
                 list(threads.map(lambda name: cluster.merge(POOLS, name, edit), names))
             wait(f"{name}: an edit of each", lambda: are_done(cluster, pools))
             edits = pools / (time.monotonic() - begun)
-            return Figures(seconds, looks and looks / seconds, len(written) / pools, used * 1000 / pools, edits, resident)
+            idle = None
+            if looks is not None:
+                subject.stop()
+                subject = Subject(name, workers, cluster, Path(place))
+                begun = time.monotonic()
+                while (subject.reconciles() or 0) < pools:
+                    time.sleep(0.02)
+                idle = pools / (time.monotonic() - begun)
+            return Figures(seconds, looks and looks / seconds, len(written) / pools, used * 1000 / pools, edits, resident, idle)
         finally:
             subject.stop()
 
@@ -196,6 +205,7 @@ def main() -> None:
         "writes to the API server a pool": lambda f: f"{f.writes:.2f}",
         "CPU time a pool (ms)": lambda f: f"{f.cpu_ms:.1f}",
         "edits carried out a second, each of one child": lambda f: f"{f.edits:.0f}",
+        "looks a second after a restart, with nothing to do": lambda f: "" if f.idle is None else f"{f.idle:.0f}",
         f"resident memory at {pools:,} pools (MiB)": lambda f: f"{f.resident:.1f}",
     }.items():
         print(f"| {label} | " + " | ".join(figure(f) for f in rows.values()) + " |", flush=True)
