@@ -35,13 +35,21 @@ LIMIT = 900
 
 
 @dataclass
+class Memory:
+    """In MiB."""
+
+    resident: float
+    anonymous: float
+
+
+@dataclass
 class Figures:
     seconds: float
     reconciles: float | None
     writes: float
     cpu_ms: float
     edits: float
-    resident: float
+    memory: Memory
     idle: float | None
 
 
@@ -105,11 +113,10 @@ class Subject:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / processes.TICKS
 
-    def resident_mebibytes(self) -> float:
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS"):
-                return int(line.split()[1]) / 1024
-        raise RuntimeError("no VmRSS")
+    def memory(self) -> Memory:
+        fields = dict(
+            line.split(":", 1) for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines())
+        return Memory(*(int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")))
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -147,7 +154,7 @@ def measure(name: str, workers: int, pools: int) -> Figures:
             time.sleep(5)  # what is written behind
             used = subject.cpu_seconds() - cpu
             written = [w for w in cluster.writes()[writes:] if w.user == "user-1" and "/leases" not in w.path]
-            resident = subject.resident_mebibytes()
+            memory = subject.memory()
 
             begun = time.monotonic()
             edit = {"spec": {"autoscaling": {"scaleDownWindow": "7m"}}}
@@ -163,7 +170,7 @@ def measure(name: str, workers: int, pools: int) -> Figures:
                 while (subject.reconciles() or 0) < pools:
                     time.sleep(0.02)
                 idle = pools / (time.monotonic() - begun)
-            return Figures(seconds, looks and looks / seconds, len(written) / pools, used * 1000 / pools, edits, resident, idle)
+            return Figures(seconds, looks and looks / seconds, len(written) / pools, used * 1000 / pools, edits, memory, idle)
         finally:
             subject.stop()
 
@@ -206,12 +213,16 @@ def main() -> None:
         "CPU time a pool (ms)": lambda f: f"{f.cpu_ms:.1f}",
         "edits carried out a second, each of one child": lambda f: f"{f.edits:.0f}",
         "looks a second after a restart, with nothing to do": lambda f: "" if f.idle is None else f"{f.idle:.0f}",
-        f"resident memory at {pools:,} pools (MiB)": lambda f: f"{f.resident:.1f}",
+        f"resident memory at {pools:,} pools (MiB)": lambda f: f"{f.memory.resident:.1f}",
+        "of it not pages of files, such as the program's own (MiB)": lambda f: f"{f.memory.anonymous:.1f}",
     }.items():
         print(f"| {label} | " + " | ".join(figure(f) for f in rows.values()) + " |", flush=True)
     if chosen.many and not chosen.quick:
         for name in ("agentpool", "kopf"):
-            print(f"- {name}, {chosen.many:,} pools: {measure(name, 4, chosen.many).resident:.1f} MiB resident", flush=True)
+            memory = measure(name, 4, chosen.many).memory
+            print(
+                f"- {name}, {chosen.many:,} pools: {memory.resident:.1f} MiB resident, {memory.anonymous:.1f} of it not pages of files",
+                flush=True)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,21 @@ SEED = 20240711
 
 
 def kill_until(cluster: Cluster, churn: Churn, kills: int, checks: Checks) -> tuple[int, int]:
-    """How many kills landed inside a plan, and how many plans they cut off."""
+    """How many kills landed inside a plan, and how many plans they cut off. Every second one comes at any time after a user's write;
+    the others soon after a plan was begun, for a plan may be over within milliseconds."""
     rng = random.Random(SEED)
     inside, cut = 0, 0
-    for _ in range(kills):
+    for number in range(kills):
         controller = Controller(cluster)
         if not eventually(lambda: is_led(cluster), 60):
             raise RuntimeError(f"the controller does not lead:\n{controller.tail()}")
-        before = churn.writes
-        eventually(lambda: churn.writes > before, 10)
-        time.sleep(rng.uniform(0, 0.8))
+        if number % 2:
+            controller.wait_for_plan(10)
+            time.sleep(rng.uniform(0, 0.004))
+        else:
+            before = churn.writes
+            eventually(lambda: churn.writes > before, 10)
+            time.sleep(rng.uniform(0, 0.8))
         controller.kill()
         plans = controller.cut_off()
         inside += plans > 0

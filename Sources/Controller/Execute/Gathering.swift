@@ -10,7 +10,7 @@ extension Reconciler {
             key: key, pool: pool, children: entry.children, deployment: entry.deployment,
             replicaSets: entry.replicaSets, jobs: entry.jobs, activeSessions: loads.sessions(key))
         read(&observed) { try desires.desired(key, pool, features) }
-        observed.lookUps = try await lookUps(observed.unknownChildren, key)
+        for id in observed.unknownChildren { observed.lookUps[id] = try await lookUp(id, key) }
         if observed.hasLeftovers { observed.isPoolConfirmed = try await isCurrent(pool, key) }
         if observed.isRollingByOperator {
             observed.mayRoll = rollouts.admit(key, rolling: cache.rolling)
@@ -25,26 +25,6 @@ extension Reconciler {
             observed.desired = nil
             observed.problems = PoolFindings.of(error)
         }
-    }
-
-    /// All at once: a new pool has nine to wait for.
-    private func lookUps(
-        _ ids: [ChildID], _ key: PoolReference
-    ) async throws(APIError) -> [ChildID: Observed.LookUp] {
-        if ids.isEmpty { return [:] }
-        let answers = await withTaskGroup(of: (ChildID, Result<Observed.LookUp, APIError>).self) { group in
-            for id in ids {
-                group.addTask {
-                    do throws(APIError) { return (id, .success(try await lookUp(id, key))) } catch {
-                        return (id, .failure(error))
-                    }
-                }
-            }
-            return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
-        }
-        var found: [ChildID: Observed.LookUp] = [:]
-        for (id, answer) in answers { found[id] = try answer.get() }
-        return found
     }
 
     private func lookUp(_ id: ChildID, _ key: PoolReference) async throws(APIError) -> Observed.LookUp {

@@ -49,6 +49,21 @@ class Controller:
         self.process.terminate()
         return self.process.wait(60)
 
+    def wait_for_plan(self, seconds: float) -> bool:
+        """Returns right after the log tells of a new plan of several steps; false when the time is over."""
+        deadline = time.monotonic() + seconds
+        unread = b""
+        with self.log.open("rb") as log:
+            log.seek(0, os.SEEK_END)
+            while time.monotonic() < deadline:
+                unread += log.read()
+                *lines, unread = unread.split(b"\n")
+                for line in lines:
+                    if b'"planned"' in line and int(json.loads(line)["steps"]) > 1:
+                        return True
+                time.sleep(0.0005)
+        return False
+
     def cut_off(self) -> int:
         """Of a process that was killed: the plans that it had begun and had steps left of."""
         planned: dict[str, int] = {}
