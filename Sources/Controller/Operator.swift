@@ -104,7 +104,7 @@ public struct Operator: Service {
 
     private func followFeatures(_ features: FeatureBoard) async {
         while !Task.isCancelled {
-            // As above.
+            // Cancelled: discovery returns nothing, and the loop's condition ends it.
             try? await Task.sleep(for: options.discoveryInterval)
             guard let found = await discover(), features.update(found) else { continue }
             logger.notice("the cluster serves other APIs than before", metadata: ["features": "\(found)"])

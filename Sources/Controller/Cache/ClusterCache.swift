@@ -6,6 +6,7 @@ import Synchronization
 final class ClusterCache: Sendable {
     private let state = Mutex(ClusterState())
 
+    /// Nil where neither the pool nor anything that it owned is known.
     subscript(pool: PoolReference) -> ClusterState.Entry? { state.withLock { $0[pool] } }
 
     /// Pools whose Deployment has pods of two templates, or will soon.

@@ -44,6 +44,7 @@ struct ClusterState: Sendable {
     /// One copy of each namespace's name.
     private var namespaces: [String: String] = [:]
 
+    /// Nil where neither the pool nor anything that it owned is known.
     subscript(pool: PoolReference) -> Entry? { entries[pool] }
 
     /// Whether every one of these watches has been through its first listing.

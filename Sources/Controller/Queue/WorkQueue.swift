@@ -140,6 +140,7 @@ private struct DueHeap<Key: Sendable>: Sendable {
     private var entries: [Entry] = []
     private var inserted: UInt64 = 0
 
+    /// The earliest; nil where nothing waits.
     var first: Entry? { entries.first }
     var count: Int { entries.count }
 
