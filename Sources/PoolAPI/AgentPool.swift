@@ -47,4 +47,6 @@ public enum WorkerPort {
     public static let `public` = 8080
     /// Health, metrics, load and drain; never on an Ingress.
     public static let admin = 9090
+    /// Requests that one worker of a pool hands to another; open to the pool's own pods only.
+    public static let peer = 9091
 }

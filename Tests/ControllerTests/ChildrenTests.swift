@@ -122,6 +122,76 @@ import Testing
         #expect(!plain.contains { [.scaledObjects, .horizontalPodAutoscalers].contains($0.kind) })
     }
 
+    @Test("Pods on Redis know their address and have a peer port, which only pods of their own pool reach")
+    func peers() throws {
+        let children = try Children.desired(
+            PoolFixtures.context(spec: "memory: {redis: {addresses: [\"r:6379\"]}}"))
+        let worker = try #require(
+            try children.first(.deployments).at("spec.template.spec.containers.0"))
+        #expect(
+            worker.at("ports.2") == ["name": "peer", "containerPort": 9091, "protocol": "TCP"])
+        #expect(
+            worker.at("env")?.items.contains(
+                ["name": "POD_IP", "valueFrom": ["fieldRef": ["fieldPath": "status.podIP"]]]) == true)
+        let rules = try #require(try children.first(.networkPolicies).at("spec.ingress")).items
+        #expect(
+            rules.filter { $0.at("ports.0.port") == "peer" } == [
+                [
+                    "from": [["podSelector": ["matchLabels": ["agentpool.dev/pool": "one"]]]],
+                    "ports": [["protocol": "TCP", "port": "peer"]],
+                ]
+            ])
+        for service in children where service.kind == .services {
+            #expect(service.manifest.at("spec.ports")?.items.map { $0["targetPort"] } != ["peer"])
+            #expect(service.manifest.at("spec.ports")?.items.count == 1)
+        }
+    }
+
+    @Test("A pool without Redis is one pod, and has no peer port")
+    func noPeers() throws {
+        let children = try Children.desired(
+            PoolFixtures.context(spec: "memory: {milvus: {address: \"http://m:1\"}}"))
+        let worker = try #require(
+            try children.first(.deployments).at("spec.template.spec.containers.0"))
+        #expect(worker.at("ports")?.items.map { $0["name"] } == ["http", "admin"])
+        #expect(worker.at("env")?.items.map { $0["name"] } == ["POD_NAME", "HOME"])
+        #expect(try children.first(.networkPolicies).at("spec.ingress")?.items.count == 2)
+    }
+
+    @Test("No proxy is told to send again a turn of which a worker had a part")
+    func retries() throws {
+        for by in ["Cookie", "Header"] {
+            let ingress = "ingress: {host: a.example.com, affinity: {provider: Nginx, by: \(by)}}"
+            let rules = try #require(try publicObjects(ingress).ingress.at("metadata.annotations"))
+            #expect(rules["nginx.ingress.kubernetes.io/proxy-next-upstream"] == "error timeout")
+            #expect(rules["nginx.ingress.kubernetes.io/proxy-next-upstream-tries"] == "3")
+        }
+        let own = "{nginx.ingress.kubernetes.io/proxy-next-upstream: \"off\"}"
+        let changed = try publicObjects("ingress: {host: a.example.com, annotations: \(own)}").ingress
+        #expect(
+            changed.at("metadata.annotations")?["nginx.ingress.kubernetes.io/proxy-next-upstream"] == "off")
+    }
+
+    @Test("HAProxy's cookie stands on the Service, where each version of its controller looks for it")
+    func cookieOfHAProxy() throws {
+        let objects = try publicObjects("ingress: {host: a.example.com, affinity: {provider: HAProxy}}")
+        #expect(
+            objects.service.at("metadata.annotations") == [
+                "haproxy.org/cookie-persistence": "agentpool-route"
+            ])
+        #expect(objects.ingress.at("metadata.annotations") == ["haproxy.org/timeout-server": "3600s"])
+        let byHeader = try publicObjects(
+            "ingress: {host: a.example.com, affinity: {provider: HAProxy, by: Header}}")
+        #expect(byHeader.service.at("metadata.annotations") == nil)
+    }
+
+    /// What a proxy reads of a pool with this line, which is open to anybody.
+    private func publicObjects(_ line: String) throws -> (service: JSONValue, ingress: JSONValue) {
+        let children = try Children.desired(
+            PoolFixtures.context(spec: "auth: {apiKeysSecretRef: {name: keys}}\n\(line)"))
+        return (try children.first(.services), try children.first(.ingresses))
+    }
+
     @Test("Another scale, route, image or pod leaves the configuration as it is; another agent does not")
     func configurationDigest() throws {
         func config(_ spec: String) throws -> String {

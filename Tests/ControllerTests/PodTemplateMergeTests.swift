@@ -108,6 +108,11 @@ import Testing
                 "{spec: {containers: [{name: worker, ports: [{containerPort: 9090, $patch: delete}]}]}}",
                 "spec.pod.template.spec.containers"
             ),
+            // A port of the same number is the same port under another name.
+            (
+                "{spec: {containers: [{name: worker, ports: [{containerPort: 9090, name: other}]}]}}",
+                "spec.pod.template.spec.containers"
+            ),
             ("{spec: {nodeSelector: {$patch: remove}}}", "spec.pod.template.spec.nodeSelector.$patch"),
         ])
     func problems(template: String, path: String) throws {
@@ -115,5 +120,18 @@ import Testing
         let error = #expect(throws: ManifestError.self) { try Children.desired(context) }
         #expect(error?.problems.map(\.path) == [path])
         #expect(error?.problems.allSatisfy { !$0.mend.isEmpty } == true)
+    }
+
+    @Test("The peer port stays where the worker has one, and is free where it has none")
+    func peerPort() throws {
+        let ports = "ports: [{containerPort: 9091, name: metrics}]"
+        let template = "pod: {template: {spec: {containers: [{name: worker, \(ports)}]}}}"
+        let alone = try Children.desired(PoolFixtures.context(spec: template)).first(.deployments)
+        #expect(alone.at("spec.template.spec.containers.0.ports.2.name") == "metrics")
+        let error = #expect(throws: ManifestError.self) {
+            try Children.desired(
+                PoolFixtures.context(spec: "memory: {redis: {addresses: [\"r:6379\"]}}\n\(template)"))
+        }
+        #expect(error?.problems.map(\.message) == ["takes away the worker's port peer"])
     }
 }

@@ -37,13 +37,51 @@ import Testing
         #expect(DeletionCost.changes(load, known: ["a": 0]) == [:], "one pod has nobody to give way to")
     }
 
-    @Test("A load is read as workers write it")
+    @Test("A pod that drains gets no cost, and is no reason to look at the pods")
+    func podDrains() {
+        var load = PoolLoad(
+            activeSessions: 20,
+            pods: [
+                .init(name: "a", activeSessions: 9), .init(name: "b", activeSessions: 2),
+                .init(name: "leaving", activeSessions: 9, isDraining: true),
+            ])
+        #expect(DeletionCost.changes(load, known: ["a": 4, "b": 0, "leaving": 2]) == ["b": 2])
+        // Of those that the cluster deletes no cost is known.
+        #expect(!DeletionCost.differs(load, from: ["a": 4, "b": 2]))
+        load.pods[1].activeSessions = 0
+        #expect(DeletionCost.differs(load, from: ["a": 4, "b": 2]))
+        load.pods.removeFirst()
+        #expect(!DeletionCost.differs(load, from: [:]), "one pod that stays has nobody to give way to")
+    }
+
+    @Test("The pods with the fewest sessions are the cheapest, and costs that nobody has looked at differ")
+    func fewestSessions() {
+        let sessions = ["a": 0, "b": 1, "c": 6, "d": 70]
+        let load = PoolLoad(
+            activeSessions: 77, pods: sessions.map { .init(name: $0.key, activeSessions: $0.value) })
+        #expect(DeletionCost.differs(load, from: [:]))
+        let known = ["a": 9, "b": 9, "c": 9, "d": 9]
+        let costs = DeletionCost.changes(load, known: known)
+        #expect(costs.sorted { $0.value < $1.value }.map(\.key) == ["a", "b", "c", "d"])
+        #expect(!DeletionCost.differs(load, from: costs))
+    }
+
+    @Test("A load is read as workers write it, those of before too")
     func loadReadAs() throws {
         let text = """
-            {"activeSessions": 3, "runningTurns": 1, "pendingRequests": 0,
-             "pods": [{"name": "a", "activeSessions": 3, "runningTurns": 1, "pendingRequests": 0}]}
+            {"activeSessions": 3, "runningTurns": 1, "pendingRequests": 0, "pods": [
+             {"name": "a", "activeSessions": 2, "runningTurns": 1, "pendingRequests": 0, "draining": true},
+             {"name": "b", "activeSessions": 1, "runningTurns": 0, "pendingRequests": 0, "draining": false},
+             {"name": "c", "activeSessions": 0, "runningTurns": 0, "pendingRequests": 0}]}
             """
         let load = try JSONSlice(Array(text.utf8)).decoded(as: PoolLoad.self)
-        #expect(load == PoolLoad(activeSessions: 3, pods: [.init(name: "a", activeSessions: 3)]))
+        #expect(
+            load
+                == PoolLoad(
+                    activeSessions: 3,
+                    pods: [
+                        .init(name: "a", activeSessions: 2, isDraining: true),
+                        .init(name: "b", activeSessions: 1), .init(name: "c", activeSessions: 0),
+                    ]))
     }
 }

@@ -9,22 +9,26 @@ import Testing
 @testable import PoolAPI
 
 @Suite(.serialized, .timeLimit(.minutes(10))) struct SurroundingsTests {
-    /// What a pool's workers answer; nil stands for a worker that fails.
+    /// What a pool's workers answer; nil stands for workers that can't ask their store.
     private final class Load: Sendable {
         let body = Mutex<String?>(nil)
 
         var answer: HealthServer.Answer {
             guard let body = body.withLock({ $0 }) else {
-                return .init(status: .internalServerError, body: "no load\n")
+                return .init(status: .serviceUnavailable, body: "no load\n")
             }
             return .init(status: .ok, body: body)
         }
 
-        func set(_ sessions: [String: Int]) {
-            let pods = sessions.map { #"{"name":"\#($0.key)","activeSessions":\#($0.value)}"# }
+        func set(_ sessions: [String: Int], draining: Set<String> = []) {
+            let pods = sessions.map {
+                #"{"name":"\#($0.key)","activeSessions":\#($0.value),"draining":\#(draining.contains($0.key))}"#
+            }
             let total = sessions.values.reduce(0, +)
             body.withLock { $0 = #"{"activeSessions":\#(total),"pods":[\#(pods.joined(separator: ","))]}"# }
         }
+
+        func fail() { body.withLock { $0 = nil } }
     }
 
     @Test(arguments: ClusterKind.all)
@@ -43,7 +47,7 @@ import Testing
                 try await stage.withOperator(configure: {
                     $0.loadInterval = .milliseconds(100)
                     $0.loadURL = { _ in "http://127.0.0.1:\(port)/load" }
-                }) { _ in
+                }) { controller in
                     try await stage.apply(
                         Manifests.pool("busy", ["replicas": 2, "memory": Manifests.redis]), .agentPools)
                     // Whose workers fail is a pool like any other.
@@ -52,7 +56,7 @@ import Testing
                         \.name)
                     #expect(pods.count == 2)
                     // A name that is none of the pool's pods must not be written to.
-                    load.set([pods[0]: 5, pods[1]: 0, "somebody-elses": 9])
+                    load.set([pods[0]: 5, pods[1]: 0, "somebody-elses": 9], draining: ["somebody-elses"])
                     try await until("the sessions are in the status") {
                         try await stage.get(.agentPools, "busy")?.at("status", "activeSessions") == 14
                     }
@@ -62,6 +66,17 @@ import Testing
                             $0.at("metadata", "annotations", DeletionCost.annotation)?.string
                         }
                         return Set(costs) == ["3", nil]
+                    }
+                    // A store that can't be asked is no news of the sessions.
+                    load.fail()
+                    let failed = try await controller.metric("agentpool_load_polls_total", "fail")
+                    try await until("the load was asked for in vain several times") {
+                        try await controller.metric("agentpool_load_polls_total", "fail") >= failed + 3
+                    }
+                    #expect(try await stage.get(.agentPools, "busy")?.at("status", "activeSessions") == 14)
+                    load.set([pods[0]: 0, pods[1]: 0])
+                    try await until("the status follows the load again") {
+                        try await stage.get(.agentPools, "busy")?.at("status", "activeSessions") == 0
                     }
                 }
                 group.cancelAll()

@@ -58,18 +58,23 @@ enum PodTemplate {
 
     private static func container(_ context: PoolContext, _ files: MountedFiles) -> JSONValue {
         let memory = JSONValue.string(memory(context.spec))
+        var environment: [JSONValue] = [
+            ["name": "POD_NAME", "valueFrom": ["fieldRef": ["fieldPath": "metadata.name"]]],
+            ["name": "HOME", "value": .string(WorkerPath.data)],
+        ]
+        var ports = [port("http", WorkerPort.public), port("admin", WorkerPort.admin)]
+        if context.hasPeers {
+            // The address by which the pool's other workers find this one.
+            environment.append(
+                ["name": "POD_IP", "valueFrom": ["fieldRef": ["fieldPath": "status.podIP"]]])
+            ports.append(port("peer", WorkerPort.peer))
+        }
         return [
             "name": .string(PoolNames.workerContainer),
             "image": .string(context.spec.image ?? context.settings.image),
             "args": .texts(arguments(context.spec)),
-            "env": [
-                ["name": "POD_NAME", "valueFrom": ["fieldRef": ["fieldPath": "metadata.name"]]],
-                ["name": "HOME", "value": .string(WorkerPath.data)],
-            ],
-            "ports": [
-                ["name": "http", "containerPort": .integer(WorkerPort.public), "protocol": "TCP"],
-                ["name": "admin", "containerPort": .integer(WorkerPort.admin), "protocol": "TCP"],
-            ],
+            "env": .array(environment),
+            "ports": .array(ports),
             "securityContext": Restricted.container,
             "resources": [
                 "requests": ["cpu": "500m", "memory": memory], "limits": ["memory": memory],
@@ -86,6 +91,10 @@ enum PodTemplate {
                     ["name": "tmp", "mountPath": "/tmp"],
                 ]),
         ]
+    }
+
+    private static func port(_ name: String, _ number: Int) -> JSONValue {
+        ["name": .string(name), "containerPort": .integer(number), "protocol": "TCP"]
     }
 
     private static func arguments(_ spec: AgentPoolSpec) -> [String] {

@@ -19,7 +19,7 @@ enum PodTemplateMerge {
         var merge = StrategicMerge()
         let merged = merge.merge(.object(own), over: template, at: root)
         problems += merge.problems
-        if problems.isEmpty { problems = checkWorker(in: merged) }
+        if problems.isEmpty { problems = checkWorker(in: merged, of: template) }
         guard problems.isEmpty else { throw ManifestError(problems: problems) }
         return merged.withoutNulls()
     }
@@ -74,11 +74,11 @@ enum PodTemplateMerge {
     }
 
     /// What no change to the pods may take away: without it there is no worker.
-    private static func checkWorker(in template: JSONValue) -> [ManifestError.Problem] {
+    private static func checkWorker(
+        in merged: JSONValue, of template: JSONValue
+    ) -> [ManifestError.Problem] {
         let mend = "leave it, and change its fields"
-        guard case .array(let containers)? = template["spec"]?["containers"],
-            let worker = containers.first(where: { $0["name"] == .string(PoolNames.workerContainer) })
-        else {
+        guard let worker = merged.worker else {
             return [
                 .init(
                     path: "\(root).spec.containers",
@@ -86,7 +86,8 @@ enum PodTemplateMerge {
             ]
         }
         var problems: [ManifestError.Problem] = []
-        for port in ["http", "admin"] where !worker.has(port, in: "ports") {
+        let ports = worker.portNames
+        for port in template.worker?.portNames ?? [] where !ports.contains(port) {
             problems.append(
                 .init(
                     path: "\(root).spec.containers", message: "takes away the worker's port \(port)",
@@ -98,9 +99,15 @@ enum PodTemplateMerge {
 }
 
 extension JSONValue {
-    /// Whether a list has an entry of the name.
-    fileprivate func has(_ name: String, in list: String) -> Bool {
-        guard case .array(let items)? = self[list] else { return false }
-        return items.contains { $0["name"] == .string(name) }
+    /// The container of a pod template that runs the worker.
+    fileprivate var worker: JSONValue? {
+        guard case .array(let containers)? = self["spec"]?["containers"] else { return nil }
+        return containers.first { $0["name"] == .string(PoolNames.workerContainer) }
+    }
+
+    /// The names of a container's ports, in their order.
+    fileprivate var portNames: [String] {
+        guard case .array(let ports)? = self["ports"] else { return [] }
+        return ports.compactMap { if case .string(let name)? = $0["name"] { name } else { nil } }
     }
 }

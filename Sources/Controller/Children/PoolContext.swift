@@ -20,6 +20,9 @@ public struct PoolContext: Sendable {
     var name: String { pool.metadata.name }
     var namespace: String { pool.metadata.namespace }
     var spec: AgentPoolSpec { pool.spec }
+
+    /// Whether its pods hand requests to each other: without Redis a pool is one pod.
+    var hasPeers: Bool { spec.memory.redis != nil }
 }
 
 /// What the operator's own flags say.

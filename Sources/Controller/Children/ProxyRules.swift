@@ -17,9 +17,14 @@ enum ProxyRules {
         }
     }
 
-    /// Traefik reads its rules on the Service.
+    /// Traefik reads its rules on the Service, and HAProxy's controller that of its cookie: its newer versions pass over an Ingress's.
     static func serviceAnnotations(_ ingress: AgentPoolSpec.Ingress) -> [String: String] {
-        guard ingress.affinity.provider == .traefik, ingress.affinity.by == .cookie else { return [:] }
+        guard ingress.affinity.by == .cookie else { return [:] }
+        switch ingress.affinity.provider {
+        case .haproxy: return prefixed("haproxy.org", ["cookie-persistence": PoolNames.routeCookie])
+        case .nginx, .none: return [:]
+        case .traefik: break
+        }
         let prefix = "traefik.ingress.kubernetes.io/service.sticky.cookie"
         return [
             prefix: "true", "\(prefix).name": PoolNames.routeCookie, "\(prefix).httponly": "true",
@@ -32,6 +37,10 @@ enum ProxyRules {
         var rules = [
             "proxy-buffering": "off", "proxy-read-timeout": String(idleSeconds),
             "proxy-send-timeout": String(idleSeconds), "proxy-body-size": bodySize,
+            // A turn goes to another pod only where none of it was sent to the first. `http_503` with `non_idempotent` would send it
+            // again after a commit that failed, and `error` with it after a pod that died amid the turn; without `error` nothing
+            // would take a dead pod's place.
+            "proxy-next-upstream": "error timeout", "proxy-next-upstream-tries": "3",
         ]
         switch ingress.affinity.by {
         case .cookie:
@@ -54,10 +63,7 @@ enum ProxyRules {
 
     private static func haproxy(_ affinity: AgentPoolSpec.Ingress.Affinity) -> [String: String] {
         var rules = ["timeout-server": "\(idleSeconds)s"]
-        switch affinity.by {
-        case .cookie: rules["cookie-persistence"] = PoolNames.routeCookie
-        case .header: rules["load-balance"] = "hdr(\(PoolNames.sessionHeader))"
-        }
+        if affinity.by == .header { rules["load-balance"] = "hdr(\(PoolNames.sessionHeader))" }
         return prefixed("haproxy.org", rules)
     }
 

@@ -113,11 +113,11 @@ final class LoadPoller: Sendable {
 
     /// Only pods that the cluster says are the pool's are written to: the answer comes from a worker, which may name any.
     private func writeCosts(_ pool: PoolReference, _ load: PoolLoad, _ leadership: Leadership) async {
-        guard load.pods.count > 1, leadership.isHeld() else { return }
+        guard leadership.isHeld() else { return }
         let isDue = known.withLock { known -> Bool in
             guard let pool = known[pool] else { return false }
-            let differs = load.pods.contains { pool.costs[$0.name] != DeletionCost.of($0.activeSessions) }
-            return differs && (pool.costsAt.map { $0.duration(to: .now) >= Self.costPause } ?? true)
+            return DeletionCost.differs(load, from: pool.costs)
+                && (pool.costsAt.map { $0.duration(to: .now) >= Self.costPause } ?? true)
         }
         guard isDue else { return }
         do {

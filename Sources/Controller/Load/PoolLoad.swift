@@ -8,7 +8,31 @@ struct PoolLoad: Decodable, Sendable, Equatable {
     struct PodLoad: Decodable, Sendable, Equatable {
         var name: String
         var activeSessions: Int
+        /// It takes no new turns and gives its sessions to the others.
+        var isDraining: Bool
+
+        private enum CodingKeys: String, CodingKey {
+            case name, activeSessions
+            case isDraining = "draining"
+        }
+
+        init(name: String, activeSessions: Int, isDraining: Bool = false) {
+            self.name = name
+            self.activeSessions = activeSessions
+            self.isDraining = isDraining
+        }
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            name = try container.decode(String.self, forKey: .name)
+            activeSessions = try container.decode(Int.self, forKey: .activeSessions)
+            // Workers of an older version don't say so.
+            isDraining = try container.decodeIfPresent(Bool.self, forKey: .isDraining) ?? false
+        }
     }
+
+    /// The pods that a cost may tell apart. Those that drain are not ready, and such pods go first whatever they cost.
+    var staying: [PodLoad] { pods.filter { !$0.isDraining } }
 
     private enum CodingKeys: String, CodingKey { case activeSessions, pods }
 
@@ -69,13 +93,19 @@ enum DeletionCost {
         sessions <= 0 ? 0 : Int.bitWidth - sessions.leadingZeroBitCount
     }
 
+    /// Whether some pod's cost is another than the one that was found or written last: then the pods are worth a look.
+    static func differs(_ load: PoolLoad, from costs: [String: Int]) -> Bool {
+        let staying = load.staying
+        return staying.count > 1 && staying.contains { costs[$0.name] != of($0.activeSessions) }
+    }
+
     /// The pods whose cost is to be written, and what it is.
     ///
     /// - Parameter known: The cost that each of the pool's own pods carries; 0 where it carries none.
     static func changes(_ load: PoolLoad, known: [String: Int]) -> [String: Int] {
         guard known.count > 1 else { return [:] }
         var changes: [String: Int] = [:]
-        for pod in load.pods {
+        for pod in load.staying {
             let cost = of(pod.activeSessions)
             if let before = known[pod.name], before != cost { changes[pod.name] = cost }
         }
