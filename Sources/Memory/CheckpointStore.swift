@@ -9,6 +9,8 @@ public protocol CheckpointStore: Sendable {
     /// The checkpoint and its context, the turns from `Checkpoint.contextStart(limit:)` on, in one round trip; a checkpoint
     /// with no turns where there is no such session. Writes nothing.
     func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView
+    /// The same for a turn that begins, in one round trip too: where one of the workers `others` has the session, only that.
+    func open(_ scope: Scope, contextLimit: Int, others: [String]) async throws -> SessionOpening
     /// Compare-and-append, as `CommitRule` decides: one atomic step, O(turn) bytes.
     func commit(_ request: CommitRequest) async throws -> CommitAnswer
     /// Turns after a sequence, oldest first.
@@ -76,6 +78,11 @@ public enum OtherWriters: Hashable, Sendable {
 
 /// A store that one process has for itself.
 extension CheckpointStore {
+    public func open(
+        _ scope: Scope, contextLimit: Int, others: [String]
+    ) async throws -> SessionOpening {
+        .here(try await load(scope, contextLimit: contextLimit), LiveSession())
+    }
     public var otherWriters: OtherWriters { .none }
     public func released(_ scope: Scope) {}
     public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {}

@@ -6,6 +6,8 @@ public final class HeldSession: Sendable {
     public let scope: Scope
     /// Where the session was found.
     public let tier: MemoryTier
+    /// What the session's last owner left in L2; nothing where it was found in L1.
+    public let live: LiveSession
     private let memory: SessionMemory
     private let state: Mutex<State>
 
@@ -14,8 +16,12 @@ public final class HeldSession: Sendable {
         var isEnded = false
     }
 
-    init(scope: Scope, tier: MemoryTier, view: SessionView, memory: SessionMemory) {
+    init(
+        scope: Scope, tier: MemoryTier, view: SessionView, live: LiveSession = LiveSession(),
+        memory: SessionMemory
+    ) {
         self.scope = scope
+        self.live = live
         self.tier = tier
         self.memory = memory
         state = Mutex(State(view: view))

@@ -2,6 +2,8 @@
 public enum MemoryError: Error, Hashable, Sendable, CustomStringConvertible {
     /// As many turns wait for this session as may; try again when one has ended.
     case sessionBusy(waiting: Int)
+    /// Another worker has the session. Nothing was held here.
+    case elsewhere(LiveSession)
     /// L2 failed or did not answer in its time. Nothing was acknowledged.
     case storeUnavailable(String)
     /// The commit was sent but not confirmed within `commitDeadline`: it may or may not be stored. Sending the
@@ -18,6 +20,8 @@ public enum MemoryError: Error, Hashable, Sendable, CustomStringConvertible {
         switch self {
         case .sessionBusy(let waiting):
             "\(waiting) turns are waiting for this session already; send the turn again when they have ended"
+        case .elsewhere:
+            "another worker has the session"
         case .storeUnavailable(let reason):
             "the session store does not answer: \(reason)"
         case .commitUnconfirmed:

@@ -49,15 +49,32 @@ public struct RedisCheckpoints: CheckpointStore {
     }
 
     public func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView {
-        let answer = try await read(.load, scope, [RedisArgument(contextLimit)])
+        guard case .here(let view, _) = try await open(scope, contextLimit: contextLimit, others: []) else {
+            throw RedisReplyShape(script: RedisScript.load.name)
+        }
+        return view
+    }
+
+    public func open(
+        _ scope: Scope, contextLimit: Int, others: [String]
+    ) async throws -> SessionOpening {
+        let arguments = [RedisArgument(contextLimit)] + others.map { RedisArgument($0) }
+        let answer = try await read(.load, scope, arguments)
         if answer.string == "lost" {
             report(scope)
-            return SessionView()
+            return .here(SessionView(), LiveSession())
+        }
+        if answer.array?.first?.string == "elsewhere" {
+            var reply = try RedisReply(.array(Array(answer.array?.dropFirst() ?? [])), of: .load)
+            var live = try reply.list()
+            return .elsewhere(try live.liveSession())
         }
         var reply = try RedisReply(answer, of: .load)
-        if reply.isAtEnd { return SessionView() }
+        var fields = try reply.list()
+        let live = try fields.liveSession()
+        if reply.isAtEnd { return .here(SessionView(), live) }
         let checkpoint = try reply.checkpoint()
-        return SessionView(checkpoint: checkpoint, context: try reply.turns())
+        return .here(SessionView(checkpoint: checkpoint, context: try reply.turns()), live)
     }
 
     public func commit(_ request: CommitRequest) async throws -> CommitAnswer {

@@ -90,19 +90,24 @@ extension RedisScript {
 
         """
 
-    /// Answers the checkpoint and the turns from the context's start on; `{}` where there is no session, `lost` where
-    /// parts of one are missing.
+    /// Answers who has the session, then the checkpoint and the turns from the context's start on; nothing behind the first where
+    /// there is no session, `lost` where parts of one are missing. Where one of the workers behind the limit has it, only that.
     static let load = RedisScript(
         name: "load",
         source: prelude + """
             local limit = tonumber(ARGV[1])
+            local live = redis.call('HMGET', base .. 'live:' .. string.sub(session, -32), 'w', 't', 'a', 'e')
+            local answer = {{live[1] or '', live[2] or '', live[3] or '0', live[4] or ''}}
+            for index = 2, #ARGV do
+              if ARGV[index] == live[1] then return {'elsewhere', answer[1]} end
+            end
             local c = checkpoint()
             if not c.stored then
               if redis.call('EXISTS', turns, names, batches, rows) > 0 then return 'lost' end
-              return {}
+              return answer
             end
             local from = math.max(1, c.f, c.p - limit + 1)
-            local answer = {told(c, redis.call('HGET', session, 'r') or '')}
+            answer[2] = told(c, redis.call('HGET', session, 'r') or '')
             if limit == 0 or c.k < from then return answer end
             local wanted = {}
             for sequence = from, c.k do wanted[#wanted + 1] = number(sequence) end

@@ -26,7 +26,7 @@ extension RedisScript {
             local till = tonumber(redis.call('HGET', forgetting, own .. ':until') or 0)
             for _, first in ipairs(firsts()) do till = math.max(till, batch(number(first)).till) end
             for _, row in ipairs(redis.call('HKEYS', rows)) do redis.call('SADD', gone, row) end
-            redis.call('DEL', session, turns, names, batches, rows)
+            redis.call('DEL', session, turns, names, batches, rows, base .. 'live:' .. own, base .. 'events:' .. own)
             redis.call('HSET', session, 'n', name, 'g', generation, 'e', number(now + ttl))
             redis.call('HSET', forgetting, own, generation, own .. ':until', number(till))
             redis.call('ZREM', open, own)

@@ -34,6 +34,8 @@ public struct RedisKeyspace: Hashable, Sendable {
     /// Written to see whether the part's node takes writes.
     func probe(_ part: Int) -> RedisArgument { RedisArgument("\(prefix)probe:{\(part)}") }
 
+    /// What the pool's workers report of themselves.
+    var reports: RedisArgument { RedisArgument("\(prefix)reports") }
     /// Where a worker is told that another has written to what it held.
     func held(by worker: String) -> RedisArgument { RedisArgument(listeners + worker) }
     /// What the channels of all workers begin with.
@@ -49,6 +51,9 @@ public struct RedisKeyspace: Hashable, Sendable {
 struct RedisKeys {
     /// In the order in which the scripts name them.
     let all: [RedisArgument]
+    /// Who has the session, and the events of its latest turn. They live as long as somebody may come back for them, not as
+    /// long as the session.
+    let live: [RedisArgument]
 
     fileprivate init(prefix: String, principal: Digest128, session: Digest128) {
         let base = "\(prefix){\(principal)}:"
@@ -57,6 +62,7 @@ struct RedisKeys {
             + ["session", "turns", "names", "batches", "rows", "gone"].map {
                 RedisArgument("\(base)\($0):\(session)")
             }
+        live = ["live", "events"].map { RedisArgument("\(base)\($0):\(session)") }
     }
 }
 

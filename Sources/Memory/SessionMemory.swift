@@ -62,13 +62,15 @@ public final class SessionMemory: Sendable {
 
     /// Holds the session for one turn, after the turns that came before. From L1 without a store, else from L2 by one
     /// read, else new. Writes nothing.
-    public func open(_ scope: Scope) async throws(MemoryError) -> HeldSession {
+    ///
+    /// - Parameter others: workers that serve; where one of them has the session, and L1 has not, this throws `elsewhere`.
+    public func open(_ scope: Scope, others: [String] = []) async throws(MemoryError) -> HeldSession {
         if let view = try await hold(scope), checkpoints.otherWriters != .unheard {
             state.withLock { $0.counters.hits += 1 }
             return HeldSession(scope: scope, tier: .l1, view: view, memory: self)
         }
         do {
-            let view = try await load(scope)
+            let (view, live) = try await load(scope, others: others)
             let tier: MemoryTier = view.turnCount > 0 ? .l2 : .new
             state.withLock { state in
                 if tier == .l2 {
@@ -79,7 +81,7 @@ public final class SessionMemory: Sendable {
                     state.counters.created += 1
                 }
             }
-            return HeldSession(scope: scope, tier: tier, view: view, memory: self)
+            return HeldSession(scope: scope, tier: tier, view: view, live: live, memory: self)
         } catch {
             end(scope)
             throw error
@@ -91,6 +93,11 @@ public final class SessionMemory: Sendable {
         _ scope: Scope, after: Int = 0, limit: Int
     ) async throws(MemoryError) -> [StoredTurn] {
         try await read { [checkpoints] in try await checkpoints.turns(scope, after: after, limit: limit) }
+    }
+
+    /// The turn of this id as the history has it.
+    public func turn(_ scope: Scope, id: TurnID) async throws(MemoryError) -> StoredTurn? {
+        try await storedTurn(scope, id: id)
     }
 
     /// Nil where there is no such session, or none any more.
@@ -192,6 +199,8 @@ extension SessionMemory {
     /// What L1 has of a session, or of all, is not what L2 has any more.
     private func changedElsewhere(_ session: Digest128?) {
         state.withLock { state in
+            // Whoever wrote last counts it.
+            if let session { state.activity.forget(session) }
             for session in session.map({ [$0] }) ?? state.pool.keys {
                 state.pool.discard(session)
                 if state.pool.isHeld(session) { state.doubts[session] = .changed }
@@ -215,6 +224,18 @@ extension SessionMemory {
     func load(_ scope: Scope) async throws(MemoryError) -> SessionView {
         try await read { [checkpoints, contextLimit] in
             try await checkpoints.load(scope, contextLimit: contextLimit)
+        }
+    }
+
+    private func load(
+        _ scope: Scope, others: [String]
+    ) async throws(MemoryError) -> (SessionView, LiveSession) {
+        let opening = try await read { [checkpoints, contextLimit] in
+            try await checkpoints.open(scope, contextLimit: contextLimit, others: others)
+        }
+        switch opening {
+        case .here(let view, let live): return (view, live)
+        case .elsewhere(let live): throw .elsewhere(live)
         }
     }
 

@@ -27,7 +27,7 @@ import Testing
                 configuration: configuration, logger: .quiet, now: first.clock.tick)
             store = try #require((mine as? RunningRedis)?.base as? RedisCheckpoints)
             for memory in [ours.memory, theirs] {
-                try #require(await eventually { memory.checkpoints.otherWriters == .heard })
+                try #require(await comesTrue { memory.checkpoints.otherWriters == .heard })
             }
         }
 
@@ -144,7 +144,7 @@ import Testing
         try await pair.ours.turn(scope, "mine too", archive: false)
         #expect(try await pair.fragments(other) == ["mine", "mine too"])
         try await pair.tellTheirs(scope, "theirs")
-        #expect(await eventually { (try? await pair.fragments(other)) == ["mine", "mine too", "theirs"] })
+        #expect(await comesTrue { (try? await pair.fragments(other)) == ["mine", "mine too", "theirs"] })
         let held = try await pair.ours.memory.open(scope)
         defer { held.end() }
         #expect(held.tier == .l2 && held.view.context.map(\.turn.said) == ["mine", "mine too", "theirs"])
@@ -159,8 +159,8 @@ import Testing
         try await pair.ours.turn(scope, "secret too", archive: false)
         #expect(try await pair.fragments(other).count == 2)
         _ = try await pair.theirs.forget(scope)
-        #expect(await eventually { (try? await pair.fragments(other)) == [] })
-        #expect(await eventually { pair.ours.memory.statistics().sessions == 0 })
+        #expect(await comesTrue { (try? await pair.fragments(other)) == [] })
+        #expect(await comesTrue { pair.ours.memory.statistics().sessions == 0 })
         let held = try await pair.ours.memory.open(scope)
         defer { held.end() }
         #expect(held.tier == .new && held.view.context.isEmpty)
@@ -199,7 +199,7 @@ import Testing
 }
 
 /// Waits for what another process brings about; false when ten seconds are over.
-private func eventually(_ condition: () async -> Bool) async -> Bool {
+func comesTrue(_ condition: () async -> Bool) async -> Bool {
     for _ in 0..<1000 {
         if await condition() { return true }
         do { try await Task.sleep(for: .milliseconds(10)) } catch { return false }

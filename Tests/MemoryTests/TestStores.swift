@@ -63,6 +63,10 @@ final class RunningRedis: WrappingCheckpoints {
     let base: any CheckpointStore
     private let running: Task<Void, Never>
 
+    func open(_ scope: Scope, contextLimit: Int, others: [String]) async throws -> SessionOpening {
+        try await base.open(scope, contextLimit: contextLimit, others: others)
+    }
+
     func fragments(
         _ scope: Scope, limit: FragmentLimit, recalling query: Digest128
     ) async throws -> (fragments: Fragments, recalled: String?) {
