@@ -103,6 +103,7 @@ let package = Package(
                 "PoolAPI", "Worker", "Controller", "Kubernetes", "Agent", "Memory", "Transport", logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         .target(
             name: "TestSupport",

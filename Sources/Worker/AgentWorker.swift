@@ -16,6 +16,11 @@ public struct WorkerSettings: Sendable {
     public var port = WorkerPort.public
     public var adminHost = "127.0.0.1"
     public var adminPort = WorkerPort.admin
+    /// The port for requests of the pool's other workers, and what they are told to reach it by. Used only with a shared store; a host
+    /// without an advertised one is not reached.
+    public var peerHost = "127.0.0.1"
+    public var peerPort = 0
+    public var advertisedPeerHost: String?
     /// Take any free admin port where `adminPort` is taken.
     public var adminPortMayChange = false
     /// Of the embedded stores.
@@ -38,6 +43,8 @@ public struct WorkerSettings: Sendable {
 public struct WorkerAddresses: Sendable {
     public var port: Int
     public var adminPort: Int
+    /// Nil where there are no other workers.
+    public var peerPort: Int?
 }
 
 public struct AgentWorker: Service {
@@ -47,6 +54,7 @@ public struct AgentWorker: Service {
     private let logger: Logger
     private let wrapCheckpoints: @Sendable (any CheckpointStore) -> any CheckpointStore
     private let onReady: @Sendable (WorkerAddresses) -> Void
+    private let drain = Drain()
 
     /// - Parameters:
     ///   - wrapCheckpoints: wraps L2; tests put a store there that breaks its promises.
@@ -64,9 +72,15 @@ public struct AgentWorker: Service {
         self.onReady = onReady
     }
 
+    /// Ends a drain now: what still runs is told so. Without effect unless a drain is under way.
+    public func hurry() {
+        if drain.phase > .serving { drain.timeIsOver() }
+    }
+
     /// Returns after a graceful shutdown, when everything is released.
     ///
-    /// - Throws: what kept the worker from starting, with the file, field or port at fault.
+    /// - Throws: what kept the worker from starting, with the file, field or port at fault; `DrainCut` where turns still ran
+    ///   when the drain's time was over.
     public func run() async throws {
         let http = HTTPClient(logger: logger)
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.eventLoopThreads)
@@ -79,6 +93,7 @@ public struct AgentWorker: Service {
             throw error
         }
         try await group.shutdownGracefully()
+        if drain.hasCut { throw DrainCut() }
     }
 
     private func run(_ http: HTTPClient, _ group: MultiThreadedEventLoopGroup) async throws {
@@ -89,67 +104,103 @@ public struct AgentWorker: Service {
         let credentials = SharedCredentials(try readCredentials())
         let configuration = MemoryConfiguration(spec.memory)
         let tiers = try MemoryTiers(
-            spec.memory, configuration: configuration, settings: settings, embedding: engine.embedder.space,
-            secrets: secrets, group: group, logger: logger, wrapCheckpoints: wrapCheckpoints, now: now)
+            spec.memory, configuration: configuration, settings: settings,
+            embedding: engine.embedder.space, secrets: secrets, group: group, logger: logger,
+            wrapCheckpoints: wrapCheckpoints, now: now)
         let memory = SessionMemory(
             checkpoints: tiers.checkpoints, index: tiers.index, embedder: engine.embedder,
             configuration: configuration, logger: logger, now: now)
+        let live = tiers.live(LivePolicy(spec))
         let publicPort = try await HTTPListener.bind(
             .init(
                 host: settings.host, port: settings.port, maxConnections: settings.maxConnections,
                 limits: settings.limits), group: group)
         let adminPort = try await bindAdminPort(group)
+        let peerPort = try await bindPeerPort(live, group)
 
         let admission = Admission(
             maxRunning: spec.concurrency.maxRunningTurns, maxQueued: spec.concurrency.maxQueuedTurns)
         let metrics = TurnMetrics()
         let feeds = SessionFeeds()
         let readiness = SharedReadiness()
-        let drain = Drain()
+        let journal = TurnJournal(
+            live: live, ownership: LivePolicy.ownership(spec), logger: logger)
+        let peers = live.map { Peers(live: $0, logger: logger) }
+        let relays = RelayMetrics()
         let conductor = TurnConductor(
             memory: memory, engine: engine, poolAlias: config.pool.name,
             admission: admission,
             archives: ArchiveGate(memory: memory, summarizer: engine.summarizer, limit: 4),
-            metrics: metrics, now: now)
+            feeds: feeds, journal: journal, cut: drain.cut, metrics: metrics, now: now)
         let api = PublicAPI(
             pool: spec.memory.scope, spec: spec, memory: memory, conductor: conductor, feeds: feeds,
+            journal: journal,
+            relay: peers.map { PeerRelay(peers: $0, http: http, drain: drain, metrics: relays, now: now) },
             recent: SharedRecentRequests(), credentials: credentials, metrics: metrics,
             startedAt: now() / 1000)
         let admin = AdminAPI(
             podName: settings.podName, memory: memory, admission: admission, feeds: feeds, metrics: metrics,
-            readiness: readiness, drain: drain, listener: publicPort)
+            readiness: readiness, drain: drain, listener: publicPort, peers: peers, relays: relays,
+            peerAddress: peerPort.flatMap { port in
+                settings.advertisedPeerHost.map {
+                    $0.contains(":") ? "[\($0)]:\(port.port)" : "\($0):\(port.port)"
+                }
+            })
         let upkeep = MemoryUpkeep(memory: memory, summarizer: engine.summarizer, readiness: readiness)
+        let ports = [publicPort] + (peerPort.map { [$0] } ?? [])
 
         await withTaskGroup(of: Void.self) { stores in
             stores.addTask { await tiers.run() }
+            stores.addTask { await journal.run() }
+            stores.addTask { await peers?.run { admin.report() } }
+            await peers?.exchange(admin.report())
             await upkeep.observe()
-            onReady(WorkerAddresses(port: publicPort.port, adminPort: adminPort.port))
+            onReady(
+                WorkerAddresses(
+                    port: publicPort.port, adminPort: adminPort.port, peerPort: peerPort?.port))
             await withTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { await adminPort.serve { await admin.handle($0) } }
                 tasks.addTask {
-                    await self.serve(publicPort, api, upkeep, credentials, drain)
-                    await publicPort.connectionsClosed(within: .seconds(5))
+                    await self.serve(publicPort, peerPort, api, upkeep, credentials)
+                    for port in ports { await port.connectionsClosed(within: .seconds(5)) }
+                    await journal.flush(within: .seconds(5))
+                    await peers?.withdraw()
                     await memory.close()
                     await http.shutdown()
                     drain.finished()
-                    self.logger.info("drained: every session is released")
+                    self.logger.info(
+                        drain.hasCut
+                            ? "the drain's time was over before all turns had ended"
+                            : "drained: every session is released")
                 }
                 tasks.addTask {
-                    await drain.requested()
-                    await self.carryOut(drain, admission, feeds, publicPort)
+                    await drain.requested.wait()
+                    await self.carryOut(admission, feeds, ports)
                 }
                 tasks.addTask {
                     // Cancellation means the same as the signal: go, and lose nothing.
                     try? await gracefulShutdown()
-                    drain.request()
+                    drain.requested.set()
                     // A drain that the preStop hook asked for leaves the admin port up until the signal comes.
-                    await drain.completed()
+                    await drain.completed.wait()
                     await adminPort.stopAccepting()
                 }
             }
             stores.cancelAll()
         }
         await adminPort.connectionsClosed(within: .seconds(1))
+    }
+
+    private func bindPeerPort(
+        _ live: RedisLive?, _ group: MultiThreadedEventLoopGroup
+    ) async throws -> HTTPListener? {
+        guard live != nil else { return nil }
+        var limits = settings.limits
+        limits.maxHeadBytes *= 2
+        return try await HTTPListener.bind(
+            .init(
+                host: settings.peerHost, port: settings.peerPort, maxConnections: settings.maxConnections,
+                limits: limits), group: group)
     }
 
     private func bindAdminPort(_ group: MultiThreadedEventLoopGroup) async throws -> HTTPListener {
@@ -163,21 +214,27 @@ public struct AgentWorker: Service {
         }
     }
 
-    /// Serves until the drain has closed the port and the last request is done, or its time is over.
+    /// Serves until the drain has closed the ports and the last request is done; what doesn't end when it is cut is cancelled soon
+    /// after.
     private func serve(
-        _ port: HTTPListener, _ api: PublicAPI, _ upkeep: MemoryUpkeep, _ credentials: SharedCredentials,
-        _ drain: Drain
+        _ port: HTTPListener, _ peerPort: HTTPListener?, _ api: PublicAPI, _ upkeep: MemoryUpkeep,
+        _ credentials: SharedCredentials
     ) async {
         await withTaskGroup(of: Void.self) { background in
             background.addTask { await upkeep.run() }
             background.addTask { await self.rereadKeys(into: credentials) }
+            background.addTask { await self.renewFollowed(api) }
             await withTaskGroup(of: Void.self) { race in
-                race.addTask { await port.serve { await api.handle($0) } }
                 race.addTask {
-                    await drain.requested()
+                    await withTaskGroup(of: Void.self) { ports in
+                        ports.addTask { await port.serve { await api.handle($0) } }
+                        ports.addTask { await peerPort?.serve { await api.handleRelayed($0) } }
+                    }
+                }
+                race.addTask { [drain] in
+                    await drain.cut.wait()
                     // Ends early only by cancellation: when the last request is done.
-                    try? await Task.sleep(
-                        for: self.settings.drainDelay + self.config.spec.drain.timeout.duration)
+                    try? await Task.sleep(for: Self.cutGrace)
                 }
                 await race.next()
                 race.cancelAll()
@@ -186,21 +243,52 @@ public struct AgentWorker: Service {
         }
     }
 
+    /// Sessions that somebody follows stay this worker's.
+    private func renewFollowed(_ api: PublicAPI) async {
+        guard api.journal.isShared else { return }
+        let pause = LivePolicy.ownership(config.spec) / 3
+        // Only cancellation ends a pause, and with it the loop.
+        while (try? await Task.sleep(for: pause)) != nil {
+            for scope in api.feeds.followed { api.journal.claim(scope, from: nil) }
+        }
+    }
+
+    /// What a cut turn has for its last words and its commit.
+    private static let cutGrace: Duration = .seconds(5)
+
     private func carryOut(
-        _ drain: Drain, _ admission: Admission, _ feeds: SessionFeeds, _ port: HTTPListener
+        _ admission: Admission, _ feeds: SessionFeeds, _ ports: [HTTPListener]
     ) async {
         guard case .begin(let delay) = drain.begin(delay: settings.drainDelay) else { return }
+        let timeout = config.spec.drain.timeout.duration
         logger.info(
             "draining",
             metadata: ["delay": "\(delay)", "runningTurns": "\(admission.counts.running)"])
-        // Nothing cancels this task; were it cancelled, refusing early is the safe side.
-        try? await Task.sleep(for: delay)
-        drain.delayEnded()
-        port.beginDraining()
-        admission.beginDraining()
-        feeds.closeAll(with: ByteBuffer(staticString: "event: reconnect\nretry: 1000\ndata: {}\n\n"))
-        await admission.drained()
-        await port.stopAccepting()
+        await withTaskGroup(of: Void.self) { tasks in
+            // What may end the drain before everything has ended.
+            tasks.addTask { [drain] in
+                guard (try? await Task.sleep(for: delay + timeout)) != nil else { return }
+                drain.timeIsOver()
+            }
+            tasks.addTask { [drain] in
+                await drain.cut.wait()
+                guard drain.cut.isSet else { return }
+                for port in ports { port.cutRunning() }
+            }
+            // The delay is cut short where nobody can wait.
+            await withTaskGroup(of: Void.self) { race in
+                race.addTask { try? await Task.sleep(for: delay) }
+                race.addTask { [drain] in await drain.cut.wait() }
+                await race.next()
+                race.cancelAll()
+            }
+            drain.delayEnded()
+            ports[0].beginDraining()
+            admission.beginDraining()
+            await feeds.reconnectAll(within: timeout / 2) { await admission.drained() }
+            for port in ports { await port.stopAccepting() }
+            tasks.cancelAll()
+        }
     }
 
     private func readCredentials() throws(WorkerStartError) -> Credentials {
@@ -241,6 +329,27 @@ public struct WorkerStartError: Error, CustomStringConvertible {
     public var mend: String
 
     public var description: String { "\(field): \(problem); \(mend)" }
+}
+
+/// The drain's time was over, or somebody could not wait, before all turns had ended.
+public struct DrainCut: Error, CustomStringConvertible {
+    public var description: String {
+        "the drain was cut before all turns had ended; their clients were told to come again"
+    }
+}
+
+extension LivePolicy {
+    init(_ spec: AgentPoolSpec) {
+        let ownership = Self.ownership(spec)
+        self.init(
+            retention: 600_000,
+            // A turn that is silent until its time is over still has its worker.
+            ownership: (ownership + spec.concurrency.turnTimeout.duration).components.seconds * 1000,
+            maxEventBytes: EventLog.maxBytes)
+    }
+
+    /// A session that has been idle for so long is nobody's, so that it may be served wherever it comes next.
+    static func ownership(_ spec: AgentPoolSpec) -> Duration { spec.memory.session.idleTTL.duration }
 }
 
 extension MemoryConfiguration {

@@ -61,12 +61,13 @@ struct Run: AsyncParsableCommand {
         settings.port = port
         settings.adminPort = adminPort ?? WorkerPort.admin
         settings.adminPortMayChange = adminPort == nil
+        settings.advertisedPeerHost = settings.peerHost
         let config = WorkerConfig(pool: pool.reference, spec: spec)
         let banner = Banner(config: config, settings: settings)
         let worker = AgentWorker(
             config: config, settings: settings, secrets: SecretStore(.values(secrets)), logger: logger,
             onReady: { FileHandle.standardOutput.write(Data(banner.text($0).utf8)) })
-        try await Lifetime.run(worker, logger)
+        try await Lifetime.run(worker, logger, onSecondSignal: { worker.hurry() })
     }
 }
 

@@ -9,7 +9,7 @@ struct WorkerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "worker", abstract: "Serve a pool as its pod does, from a worker configuration.",
         discussion: """
-            Public port \(WorkerPort.public), admin port \(WorkerPort.admin). With auth.mode None the public port stays on \
+            Public port \(WorkerPort.public), admin port \(WorkerPort.admin), peer port \(WorkerPort.peer). With auth.mode None the public port stays on \
             loopback unless --host says otherwise. SIGTERM drains: running turns finish, then the process exits with 0. \
             With fields in the configuration that this version can't serve it serves nothing, and says which at /readyz.
             """)
@@ -35,6 +35,12 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "The admin port.")
     var adminPort = WorkerPort.admin
 
+    @Option(help: "The address of the port for the pool's other workers. Used with Redis only.")
+    var peerHost = "0.0.0.0"
+
+    @Option(help: "The port for the pool's other workers.")
+    var peerPort = WorkerPort.peer
+
     @Option(help: "trace, debug, info, notice, warning, error or critical.")
     var logLevel: Logger.Level = .info
 
@@ -50,6 +56,12 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.port = port
         settings.adminHost = adminHost
         settings.adminPort = adminPort
+        settings.peerHost = peerHost
+        settings.peerPort = peerPort
+        // In a pod its own address; elsewhere the one that was given, if it is one that others can use.
+        settings.advertisedPeerHost =
+            ProcessInfo.processInfo.environment["POD_IP"]
+            ?? (["0.0.0.0", "::"].contains(peerHost) ? nil : peerHost)
         settings.drainDelay = worker.spec.drain.delay.duration
         let unsupported = try worker.spec.unsupported()
         guard unsupported.isEmpty else {
@@ -66,6 +78,6 @@ struct WorkerCommand: AsyncParsableCommand {
                         "adminPort": "\(addresses.adminPort)",
                     ])
             })
-        try await Lifetime.run(process, logger)
+        try await Lifetime.run(process, logger, onSecondSignal: { process.hurry() })
     }
 }

@@ -10,6 +10,10 @@ import Worker
 public struct LiveWorker: Sendable {
     public let url: String
     public let adminURL: String
+    /// Of the port for the pool's other workers; nil where there are none.
+    public let peerURL: String?
+    /// What a second signal does.
+    public let hurry: @Sendable () -> Void
     public let client: HTTPClient
 
     /// An open pool whose recall leaves nothing out for being late, however slow the machine that tests it.
@@ -37,6 +41,7 @@ public struct LiveWorker: Sendable {
         var settings = WorkerSettings(dataDirectory: directory.path, podName: "test-pod")
         settings.port = 0
         settings.adminPort = 0
+        settings.advertisedPeerHost = "127.0.0.1"
         adjust(&settings)
         let (addresses, ready) = AsyncStream.makeStream(of: WorkerAddresses.self)
         let worker = AgentWorker(
@@ -53,7 +58,8 @@ public struct LiveWorker: Sendable {
         let result = try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 defer { ready.finish() }
-                try await group.run()
+                // A test that hurries a worker knows that it cuts its turns.
+                do { try await group.run() } catch is DrainCut {}
             }
             guard let bound = await addresses.first(where: { _ in true }) else {
                 try await tasks.waitForAll()
@@ -61,6 +67,7 @@ public struct LiveWorker: Sendable {
             }
             let live = LiveWorker(
                 url: "http://127.0.0.1:\(bound.port)", adminURL: "http://127.0.0.1:\(bound.adminPort)",
+                peerURL: bound.peerPort.map { "http://127.0.0.1:\($0)" }, hurry: { worker.hurry() },
                 client: client)
             do {
                 let result = try await body(live)

@@ -190,7 +190,7 @@ struct LiveWorkerTests {
             let load = try await worker.send("GET", "/load", admin: true).body
             #expect(
                 load
-                    == #"{"activeSessions":1,"runningTurns":0,"pendingRequests":0,"pods":[{"name":"test-pod","activeSessions":1,"runningTurns":0,"pendingRequests":0}]}"#
+                    == #"{"activeSessions":1,"runningTurns":0,"pendingRequests":0,"pods":[{"name":"test-pod","activeSessions":1,"runningTurns":0,"pendingRequests":0,"draining":false}]}"#
             )
             let metrics = try await worker.send("GET", "/metrics", admin: true).body
             #expect(metrics.contains("agentpool_turns_total{ending=\"complete\"} 1\n"))
@@ -211,6 +211,50 @@ struct LiveWorkerTests {
             #expect(farewell.contains("event: reconnect\n"))
             #expect(try await worker.send("GET", "/readyz", admin: true).status == 503)
         }
+    }
+
+    private static let slowly = """
+        {agents: [{name: assistant, instructions: Help.}], auth: {mode: None}, drain: {delay: 0s, timeout: 10m},
+         models: [{name: builtin, provider: builtin, parameters: {wordsPerSecond: 4}}]}
+        """
+
+    @Test("tells who still waits for a reply that it has to end, where nobody can wait for the drain")
+    func hurried() async throws {
+        let said =
+            "Please remember that my locker code is 4711 and that the door is the green one on the left."
+        let replies = try await LiveWorker.run(spec: Self.slowly) { worker async throws in
+            let chat = try await worker.client.execute(
+                HTTPRequest(
+                    method: "POST", url: worker.url + "/v1/chat/completions",
+                    headers: [(name: "X-Session-Id", value: "chat")],
+                    body: Array(
+                        #"{"model":"assistant","stream":true,"messages":[{"role":"user","content":"\#(said)"}]}"#
+                            .utf8)))
+            let native = try await worker.client.execute(
+                HTTPRequest(
+                    method: "POST", url: worker.url + "/v1/sessions/native/turns",
+                    body: Array(#"{"input":"\#(said)","turn_id":"t"}"#.utf8)))
+            return try await withThrowingTaskGroup(of: String.self) { tasks in
+                for body in [chat.body, native.body] {
+                    tasks.addTask { String(decoding: try await body.collect(upTo: 1 << 20), as: UTF8.self) }
+                }
+                tasks.addTask { try await worker.send("POST", "/drain", "", admin: true).body }
+                // A signal before the drain has begun would be its first.
+                while try await worker.send("GET", "/readyz", admin: true).status == 200 {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                worker.hurry()
+                var replies: [String] = []
+                for try await reply in tasks { replies.append(reply) }
+                return replies
+            }
+        }
+        #expect(replies.count == 3)
+        for reply in replies where !reply.contains("drain.timeout") {
+            #expect(reply.contains(#""code":"worker_ended""#))
+            #expect(!reply.contains("[DONE]") && !reply.contains("turn.completed"))
+        }
+        #expect(replies.contains { $0.contains("drain.timeout") })
     }
 
     @Test("says something on a silent stream before a proxy would cut it")

@@ -63,12 +63,14 @@ struct StreamTests {
         #expect(String(buffer: buffer).hasSuffix("\r\n0\r\n\r\n"))
     }
 
+    private func id(_ sequence: Int, attempt: Int = 1) throws -> EventID {
+        EventID(turn: try #require(TurnID("t")), attempt: attempt, sequence: sequence)
+    }
+
     @Test("is kept up to its bounds, and says what it has lost")
-    func log() {
+    func log() throws {
         var log = EventLog()
-        for index in 0..<(EventLog.maxEvents + 10) {
-            _ = log.append(id: "t.1.\(index)", ByteBuffer(string: "e"))
-        }
+        for index in 0..<(EventLog.maxEvents + 10) { log.append(id: try id(index), ByteBuffer(string: "e")) }
         guard case .lost = log.read(from: 0) else {
             Issue.record("the first event should have left")
             return
@@ -77,16 +79,32 @@ struct StreamTests {
             Issue.record("event 10 should be there")
             return
         }
-        #expect(events.map(\.id) == ["t.1.10", "t.1.11", "t.1.12"])
-        #expect(log.index(after: "t.1.12") == 13)
-        #expect(log.index(after: "t.1.2") == nil)
+        #expect(events.map(\.id.sequence) == [10, 11, 12])
+        #expect(log.index(after: try id(12)) == 13)
+        #expect(log.index(after: try id(2)) == nil)
 
         var large = EventLog()
         for index in 0..<10 {
-            _ = large.append(id: "\(index)", ByteBuffer(repeating: 1, count: EventLog.maxBytes / 4))
+            large.append(id: try id(index), ByteBuffer(repeating: 1, count: EventLog.maxBytes / 4))
         }
-        #expect(large.index(after: "5") == nil)
-        #expect(large.index(after: "9") == 10)
+        #expect(large.index(after: try id(5)) == nil)
+        #expect(large.index(after: try id(9)) == 10)
+        #expect(large.bytes <= EventLog.maxBytes)
+    }
+
+    @Test("goes on after the event that was seen last, or where a later attempt voids it")
+    func continuation() throws {
+        var log = EventLog()
+        for sequence in 1...3 { log.append(id: try id(sequence), ByteBuffer(string: "\(sequence) ")) }
+        #expect(log.continuation(after: try id(2)) == 2)
+        #expect(log.continuation(after: try id(9)) == nil)
+        for sequence in 1...2 {
+            log.append(id: try id(sequence, attempt: 2), ByteBuffer(string: "b\(sequence) "))
+        }
+        let turn = try #require(TurnID("t"))
+        #expect(log.start(of: turn) == 3 && log.lastAttempt(of: turn) == 2)
+        #expect(
+            String(buffer: log.joined(from: try #require(log.continuation(after: try id(9))))) == "b1 b2 ")
     }
 
     @Test("of metrics is Prometheus's text, with cumulative buckets and escaped labels")

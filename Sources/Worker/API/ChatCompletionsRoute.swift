@@ -8,7 +8,9 @@ import NIOHTTP1
 import Synchronization
 
 extension PublicAPI {
-    func chatCompletions(_ request: ServerRequest, _ caller: Credentials.Caller) async throws {
+    func chatCompletions(
+        _ request: ServerRequest, _ caller: Credentials.Caller, _ origin: RequestOrigin
+    ) async throws {
         let body = Array(request.body.readableBytesView)
         let chat = try ChatCompletionsRequest.parse(body)
         let headers = request.head.headers
@@ -45,9 +47,12 @@ extension PublicAPI {
             model: chat.model ?? conductor.engine.entryAgent, streams: chat.stream,
             includeUsage: chat.includeUsage,
             scope: Scope(principal: principal, sessionID: session.value), feeds: feeds)
-        try await conductor.conduct(
-            order, scope: reply.scope, clientLeft: { await request.exchange.clientLeft() },
-            opened: { reply.opened($0) }, emit: { try await reply.emit($0) })
+        try await place(request, caller, session, turn: order.turnID, origin) { [order] others in
+            try await conductor.conduct(
+                order, scope: reply.scope, others: others,
+                clientLeft: { await request.exchange.clientLeft() },
+                opened: { reply.opened($0) }, emit: { try await reply.emit($0) })
+        }
     }
 }
 
@@ -106,7 +111,7 @@ private final class ChatReplyWriter: Sendable {
                 var feed = NativeEventEncoder(turn: opening.turn)
                 let started = feed.started(
                     session: session.value, agent: opening.agent, tier: opening.tier)
-                feeds.publish(scope.session, [started], logged: false)
+                feeds.publish(scope.session, [started], logged: false, isLast: false)
                 state.feed = feed
             }
         }
@@ -171,11 +176,12 @@ private final class ChatReplyWriter: Sendable {
     }
 
     private func follow(_ events: [TurnEvent]) {
-        let encoded = state.withLock { state -> [(id: String, bytes: ByteBuffer)] in
+        let encoded = state.withLock { state -> [EncodedEvent] in
             guard state.feed != nil else { return [] }
             return events.compactMap { state.feed?.encode($0) }
         }
-        if !encoded.isEmpty { feeds.publish(scope.session, encoded, logged: false) }
+        let isLast = events.last?.endsTurn == true
+        if !encoded.isEmpty { feeds.publish(scope.session, encoded, logged: false, isLast: isLast) }
     }
 }
 

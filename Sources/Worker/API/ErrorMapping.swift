@@ -12,6 +12,7 @@ extension APIError {
         switch error {
         case .sessionBusy:
             self = .overloaded("The memory answers: \(error).")
+        case .elsewhere: self = .workerLost
         case .storeUnavailable, .commitUnconfirmed:
             self.init(
                 .serviceUnavailable, type: "server_error", code: "store_unavailable",

@@ -12,6 +12,9 @@ struct PublicAPI: Sendable {
     let memory: SessionMemory
     let conductor: TurnConductor
     let feeds: SessionFeeds
+    let journal: TurnJournal
+    /// Nil for a worker that shares its memory with no other.
+    let relay: PeerRelay?
     let recent: SharedRecentRequests
     let credentials: SharedCredentials
     let metrics: TurnMetrics
@@ -20,6 +23,29 @@ struct PublicAPI: Sendable {
 
     /// Answers one request. Never throws: every error becomes an answer.
     func handle(_ request: ServerRequest) async {
+        await handle(request, .client) { [credentials] request throws(APIError) in
+            try credentials.current.caller(request.head.headers)
+        }
+    }
+
+    /// The same for a request that another worker hands on.
+    func handleRelayed(_ request: ServerRequest) async {
+        guard let relay else { return fail(request, .misdirected) }
+        await handle(request, .peer) { request throws(APIError) in
+            do throws(PeerSignature.Refusal) {
+                return try PeerSignature.caller(
+                    request.head, body: request.body.readableBytesView, own: relay.peers.own,
+                    now: relay.now(), key: relay.peers.key)
+            } catch {
+                throw error == .otherWorker ? .misdirected : .notAPeer
+            }
+        }
+    }
+
+    private func handle(
+        _ request: ServerRequest, _ origin: RequestOrigin,
+        _ identify: (ServerRequest) throws(APIError) -> Credentials.Caller
+    ) async {
         let route: PublicRoute
         switch PublicRoute.match(request.head.method, request.head.uri) {
         case .route(let matched): route = matched
@@ -36,11 +62,11 @@ struct PublicAPI: Sendable {
             return request.exchange.respond(response)
         }
         do {
-            let caller = try credentials.current.caller(request.head.headers)
+            let caller = try identify(request)
             switch route {
-            case .chatCompletions: try await chatCompletions(request, caller)
-            case .turns(let session): try await nativeTurn(request, caller, session)
-            case .events(let session): try events(request, caller, session)
+            case .chatCompletions: try await chatCompletions(request, caller, origin)
+            case .turns(let session): try await nativeTurn(request, caller, session, origin)
+            case .events(let session): try await events(request, caller, session, origin)
             case .session(let session): try await describe(request, caller, session)
             case .messages(let session): try await messages(request, caller, session)
             case .release(let session): try await release(request, caller, session)
@@ -117,6 +143,12 @@ struct PublicAPI: Sendable {
         json.field("description", agent.description)
         json.endObject()
     }
+}
+
+extension APIError {
+    fileprivate static let notAPeer = APIError(
+        .forbidden, type: "permission_error", code: "not_a_peer",
+        "This port takes requests of the pool's own workers only.")
 }
 
 /// The keys as of the Secret's last reading.

@@ -332,6 +332,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler, Ti
             context.close(promise: nil)
             return
         }
+        if loop.cutting() { leaveWaits.endAll() }
         if case .stream(let stream) = answer, stream.lastWrite.duration(to: now) >= loop.limits.heartbeat {
             var bytes = context.channel.allocator.buffer(capacity: 32)
             bytes.writeFramed(stream.framing) { $0.writeString(stream.heartbeat) }

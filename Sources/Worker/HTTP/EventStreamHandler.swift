@@ -11,20 +11,25 @@ final class EventStreamHandler: ChannelInboundHandler, Ticking {
 
     private let loop: LoopContext
     private let feeds: SessionFeeds
-    private let session: Digest128
+    private let scope: Scope
+    private let endsWith: TurnID?
     var tickIndex = 0
     private var context: ChannelHandlerContext?
     private var stall = StallWatch()
     private var lastWrite: ContinuousClock.Instant
+    /// Used once.
+    private var beginning: SessionFeeds.Beginning
 
-    /// What the client says it has seen last; used once.
-    private var lastEventID: String?
-
-    init(loop: LoopContext, feeds: SessionFeeds, session: Digest128, lastEventID: String?) {
+    /// - Parameter endsWith: the turn with which the stream ends; nil: it goes on to later ones.
+    init(
+        loop: LoopContext, feeds: SessionFeeds, scope: Scope, from beginning: SessionFeeds.Beginning,
+        endsWith: TurnID? = nil
+    ) {
         self.loop = loop
         self.feeds = feeds
-        self.session = session
-        self.lastEventID = lastEventID
+        self.scope = scope
+        self.beginning = beginning
+        self.endsWith = endsWith
         self.lastWrite = loop.clock.now
     }
 
@@ -33,13 +38,13 @@ final class EventStreamHandler: ChannelInboundHandler, Ticking {
         loop.clock.add(self)
         let subscriber = SessionFeeds.Subscriber(
             eventLoop: context.eventLoop, handler: NIOLoopBound(self, eventLoop: context.eventLoop),
-            key: ObjectIdentifier(self))
-        feeds.subscribe(subscriber, to: session, after: lastEventID)
-        lastEventID = nil
+            key: ObjectIdentifier(self), endsWith: endsWith)
+        feeds.subscribe(subscriber, to: scope, from: beginning)
+        beginning = .nothing
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        feeds.unsubscribe(ObjectIdentifier(self), from: session)
+        feeds.unsubscribe(ObjectIdentifier(self), from: scope.session)
         loop.clock.remove(self)
         self.context = nil
     }
@@ -55,7 +60,8 @@ final class EventStreamHandler: ChannelInboundHandler, Ticking {
         lastWrite = loop.clock.now
         // An option that a channel type lacks means nothing is known to wait.
         let waiting = (try? context.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-        guard waiting + bytes.readableBytes <= Self.maxWaitingBytes else {
+        // What a client missed may be more than that in one piece; it is bounded by the log.
+        guard waiting == 0 || waiting + bytes.readableBytes <= Self.maxWaitingBytes else {
             context.close(promise: nil)
             return
         }

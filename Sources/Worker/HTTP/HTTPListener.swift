@@ -21,7 +21,7 @@ final class HTTPListener: Sendable {
     private let incoming: AsyncStream<ServerRequest>.Continuation
     private let channel: any Channel
     private let connections: ConnectionCount
-    private let drainingFlag: DrainingFlag
+    private let flags: ListenerFlags
     private let executors: [ObjectIdentifier: EventLoopTaskExecutor]
     private let pulses: [LoopPulse]
 
@@ -36,13 +36,13 @@ final class HTTPListener: Sendable {
     private init(
         channel: any Channel, requests: AsyncStream<ServerRequest>,
         incoming: AsyncStream<ServerRequest>.Continuation, connections: ConnectionCount,
-        draining: DrainingFlag, executors: [ObjectIdentifier: EventLoopTaskExecutor], pulses: [LoopPulse]
+        draining: ListenerFlags, executors: [ObjectIdentifier: EventLoopTaskExecutor], pulses: [LoopPulse]
     ) {
         self.channel = channel
         self.requests = requests
         self.incoming = incoming
         self.connections = connections
-        self.drainingFlag = draining
+        self.flags = draining
         self.executors = executors
         self.pulses = pulses
     }
@@ -56,7 +56,7 @@ final class HTTPListener: Sendable {
         let (requests, incoming) = AsyncStream.makeStream(
             of: ServerRequest.self, bufferingPolicy: .bufferingOldest(configuration.maxConnections))
         let connections = ConnectionCount(limit: configuration.maxConnections)
-        let draining = DrainingFlag()
+        let draining = ListenerFlags()
         let accept: @Sendable (ServerRequest) -> Bool = { request in
             if case .enqueued = incoming.yield(request) { return true }
             return false
@@ -70,7 +70,7 @@ final class HTTPListener: Sendable {
             contexts[ObjectIdentifier(loop)] = try await loop.submit {
                 let context = LoopContext(
                     clock: LoopClock(pulse: pulse), limits: configuration.limits,
-                    draining: { draining.isSet }, accept: accept)
+                    draining: { draining.isDraining }, cutting: { draining.isCutting }, accept: accept)
                 let bound = NIOLoopBound(context, eventLoop: loop)
                 loop.scheduleRepeatedTask(initialDelay: LoopClock.interval, delay: LoopClock.interval) { _ in
                     bound.value.clock.tick()
@@ -130,7 +130,12 @@ final class HTTPListener: Sendable {
 
     /// From now on each answer closes its connection, and idle connections close.
     func beginDraining() {
-        drainingFlag.set()
+        flags.drain()
+    }
+
+    /// From now on every client counts as gone: running turns end as if theirs had left.
+    func cutRunning() {
+        flags.cut()
     }
 
     /// Closes the port and ends `requests`; connections that are being answered go on.
@@ -142,7 +147,7 @@ final class HTTPListener: Sendable {
 
     /// Gives answers on their way time to leave: a connection that dies with its event loop ends without a terminator.
     func connectionsClosed(within limit: Duration) async {
-        drainingFlag.set()
+        flags.drain()
         let deadline = ContinuousClock.now + limit
         // Asked for rather than told: it happens once in a process's life.
         while openConnections > 0, .now < deadline, (try? await Task.sleep(for: .milliseconds(20))) != nil {}
@@ -204,8 +209,11 @@ private final class ConnectionCount: Sendable {
     func remove() { counts.withLock { $0.open -= 1 } }
 }
 
-private final class DrainingFlag: Sendable {
-    private let flag = Atomic(false)
-    var isSet: Bool { flag.load(ordering: .relaxed) }
-    func set() { flag.store(true, ordering: .relaxed) }
+private final class ListenerFlags: Sendable {
+    private let draining = Atomic(false)
+    private let cutting = Atomic(false)
+    var isDraining: Bool { draining.load(ordering: .relaxed) }
+    var isCutting: Bool { cutting.load(ordering: .relaxed) }
+    func drain() { draining.store(true, ordering: .relaxed) }
+    func cut() { cutting.store(true, ordering: .relaxed) }
 }

@@ -17,6 +17,11 @@ struct AdminAPI: Sendable {
     let readiness: SharedReadiness
     let drain: Drain
     let listener: HTTPListener
+    /// Nil for a worker that shares its memory with no other.
+    let peers: Peers?
+    let relays: RelayMetrics
+    /// Where other workers reach this one.
+    let peerAddress: String?
 
     func handle(_ request: ServerRequest) async {
         let path = request.head.uri.prefix { $0 != "?" }
@@ -31,7 +36,7 @@ struct AdminAPI: Sendable {
         case (.GET, "/metrics"):
             exchange.respond(Response(.ok, type: Self.metricsType, body: Array(metricsPage().utf8)))
         case (.GET, "/load"):
-            exchange.respond(Response(.ok, body: load()))
+            exchange.respond(load())
         case (.POST, "/drain"):
             guard request.isFromLoopback else {
                 exchange.respond(
@@ -41,9 +46,13 @@ struct AdminAPI: Sendable {
                     ).response)
                 return
             }
-            drain.request()
-            await drain.completed()
-            exchange.respond(Self.status(.ok, "drained"))
+            drain.requested.set()
+            await drain.completed.wait()
+            exchange.respond(
+                drain.hasCut
+                    ? Self.status(
+                        .gatewayTimeout, "cut", ["some turns had not ended when drain.timeout was over"])
+                    : Self.status(.ok, "drained"))
         default:
             exchange.respond(Self.unknown)
         }
@@ -85,27 +94,51 @@ struct AdminAPI: Sendable {
         }
     }
 
-    /// The load signal that autoscalers read. Without a shared store the pool is this pod.
-    private func load() -> [UInt8] {
-        let active = memory.statistics().activeSessions
+    /// What this worker tells of itself.
+    func report() -> WorkerReport {
         let counts = admission.counts
-        func numbers(into json: inout JSONWriter) {
-            json.field("activeSessions", active)
-            json.field("runningTurns", counts.running)
-            json.field("pendingRequests", counts.queued)
+        return WorkerReport(
+            worker: peers?.own ?? podName, pod: podName, address: peerAddress,
+            activeSessions: memory.statistics().activeSessions, runningTurns: counts.running,
+            pendingRequests: counts.queued, isDraining: drain.phase > .serving)
+    }
+
+    /// The load signal that autoscalers read: of the whole pool, whichever worker is asked. Without a shared store the pool is this
+    /// pod. Where the store doesn't answer nobody knows, which must not look like few.
+    private func load() -> Response {
+        let own = report()
+        var all = [own]
+        if let peers {
+            guard let known = peers.load() else {
+                return APIError(
+                    .serviceUnavailable, type: "server_error", code: "load_unknown",
+                    "The session store does not tell what the pool's other workers do.", retryAfter: 1
+                ).response
+            }
+            // Of this one, as it is now.
+            all = known.filter { $0.worker != own.worker } + [own]
+            all.sort { ($0.pod, $0.worker) < ($1.pod, $1.worker) }
+        }
+        func numbers(_ reports: [WorkerReport], into json: inout JSONWriter) {
+            json.field("activeSessions", reports.reduce(0) { $0 + $1.activeSessions })
+            json.field("runningTurns", reports.reduce(0) { $0 + $1.runningTurns })
+            json.field("pendingRequests", reports.reduce(0) { $0 + $1.pendingRequests })
         }
         var json = JSONWriter()
         json.beginObject()
-        numbers(into: &json)
+        numbers(all, into: &json)
         json.key("pods")
         json.beginArray()
-        json.beginObject()
-        json.field("name", podName)
-        numbers(into: &json)
-        json.endObject()
+        for report in all {
+            json.beginObject()
+            json.field("name", report.pod)
+            numbers([report], into: &json)
+            json.field("draining", report.isDraining)
+            json.endObject()
+        }
         json.endArray()
         json.endObject()
-        return json.bytes
+        return Response(.ok, body: json.bytes)
     }
 
     private func metricsPage() -> String {
@@ -135,6 +168,12 @@ struct AdminAPI: Sendable {
         page.counter(
             "agentpool_connections_refused_total", "Connections closed because of the limit.",
             listener.refusedConnections)
+        page.counter(
+            "agentpool_requests_relayed_total", "Requests handed to the worker that has their session.",
+            relays.snapshot.relayed)
+        page.counter(
+            "agentpool_relays_failed_total", "Requests whose other worker was not reached, or was lost.",
+            relays.snapshot.failed)
         page.gauge("agentpool_event_streams", "Long-lived event streams.", feeds.subscriberCount)
         page.gauge("agentpool_ready", "1 while this worker is ready.", readiness.current.isReady ? 1 : 0)
         page.memory(memory)

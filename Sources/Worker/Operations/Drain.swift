@@ -3,63 +3,65 @@ import Logging
 import Synchronization
 
 final class Drain: Sendable {
-    private struct Shared: Sendable {
-        var state = DrainState()
-        var wasRequested = false
-        /// The worker's own tasks; the callers of the admin port. Bounded by its connections.
-        var untilRequested: [CheckedContinuation<Void, Never>] = []
-        var untilCompleted: [CheckedContinuation<Void, Never>] = []
-    }
+    private let state = Mutex(DrainState())
+    /// Somebody has asked for it.
+    let requested = OnceSignal()
+    /// New turns are refused from here on.
+    let finishing = OnceSignal()
+    /// The time is over for what still runs.
+    let cut = OnceSignal()
+    let completed = OnceSignal()
 
-    private let shared = Mutex(Shared())
-
-    var phase: DrainState.Phase { shared.withLock { $0.state.phase } }
-
-    /// Asks for the drain. Idempotent.
-    func request() {
-        let waiting = shared.withLock { shared in
-            shared.wasRequested = true
-            defer { shared.untilRequested = [] }
-            return shared.untilRequested
-        }
-        for continuation in waiting { continuation.resume() }
-    }
-
-    /// Returns when somebody has asked.
-    func requested() async {
-        await withCheckedContinuation { continuation in
-            let already = shared.withLock { shared in
-                if !shared.wasRequested { shared.untilRequested.append(continuation) }
-                return shared.wasRequested
-            }
-            if already { continuation.resume() }
-        }
-    }
+    var phase: DrainState.Phase { state.withLock(\.phase) }
+    var hasCut: Bool { state.withLock(\.hasCut) }
 
     func begin(delay: Duration) -> DrainState.StartAction {
-        shared.withLock { $0.state.start(delay: delay) }
+        state.withLock { $0.start(delay: delay) }
     }
 
-    func delayEnded() { shared.withLock { $0.state.delayEnded() } }
+    func delayEnded() {
+        state.withLock { $0.delayEnded() }
+        finishing.set()
+    }
+
+    /// - Returns: false where it was over before.
+    @discardableResult
+    func timeIsOver() -> Bool {
+        guard state.withLock({ $0.timeIsOver() }) else { return false }
+        finishing.set()
+        cut.set()
+        return true
+    }
 
     func finished() {
-        let waiting = shared.withLock { shared in
-            shared.state.finished()
-            defer { shared.untilCompleted = [] }
-            return shared.untilCompleted
-        }
-        for continuation in waiting { continuation.resume() }
+        state.withLock { $0.finished() }
+        completed.set()
+    }
+}
+
+extension SessionFeeds {
+    /// Tells every long-lived stream to reconnect and ends it, spread over the window; those that follow a running turn last, when
+    /// it has ended. Returns early where its task is cancelled.
+    func reconnectAll(within limit: Duration, turnsEnded: @Sendable () async -> Void) async {
+        await reconnect(streams().idle, within: limit)
+        await turnsEnded()
+        let (idle, busy) = streams()
+        await reconnect(idle + busy, within: limit)
     }
 
-    /// Returns when the drain is over.
-    func completed() async {
-        await withCheckedContinuation { continuation in
-            let already = shared.withLock { shared in
-                if shared.state.phase == .drained { return true }
-                shared.untilCompleted.append(continuation)
-                return false
+    private func reconnect(_ streams: [Subscriber], within limit: Duration) async {
+        let plan = ReconnectPlan(streams: streams.count, limit: limit)
+        let began = ContinuousClock.now
+        var told = 0
+        while told < streams.count {
+            let due = plan.told(after: began.duration(to: .now))
+            for stream in streams[told..<due] {
+                // They come back at different times too.
+                stream.close(
+                    with: NativeEventEncoder.reconnect(after: .milliseconds(Int.random(in: 100...2000))))
             }
-            if already { continuation.resume() }
+            told = due
+            if told < streams.count, (try? await Task.sleep(for: .milliseconds(20))) == nil { return }
         }
     }
 }

@@ -9,8 +9,12 @@ import PoolAPI
 struct MemoryTiers: Sendable {
     let checkpoints: any CheckpointStore
     let index: any MemoryIndex
+    private let shared: RedisCheckpoints?
     /// What must run as long as the tiers are used; each returns when it is cancelled.
     private let services: [@Sendable () async -> Void]
+
+    /// What the pool's workers tell each other; nil where L2 is this process's own.
+    func live(_ policy: LivePolicy) -> RedisLive? { shared?.live(policy) }
 
     /// Runs until cancelled.
     func run() async {
@@ -45,9 +49,11 @@ struct MemoryTiers: Sendable {
                 waitReplicas: redis.waitReplicas, commitDeadline: configuration.commitDeadline,
                 logger: logger, now: now)
             checkpoints = wrapCheckpoints(store)
+            shared = store
             services.append { await store.run() }
         } else {
             checkpoints = wrapCheckpoints(try embedded().checkpoints)
+            shared = nil
         }
         if let milvus = spec.milvus {
             let index = try MilvusConnection(milvus, secrets: secrets).index(

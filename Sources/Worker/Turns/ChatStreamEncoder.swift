@@ -51,11 +51,19 @@ struct ChatStreamEncoder {
 
     /// An error after the head has gone: the SDKs raise it from the stream. No `[DONE]` follows.
     mutating func error(_ error: APIError) -> ByteBuffer {
-        json.reset()
-        json.frame("data: ")
-        json.raw(error.json)
-        json.frame("\n\n")
-        return framed()
+        var buffer = ByteBufferAllocator().buffer(capacity: 512)
+        buffer.writeFramed(framing) { buffer in
+            var event = Self.errorEvent(error)
+            buffer.writeBuffer(&event)
+        }
+        return buffer
+    }
+
+    static func errorEvent(_ error: APIError) -> ByteBuffer {
+        var bytes = ByteBuffer(staticString: "data: ")
+        bytes.writeBytes(error.json)
+        bytes.writeStaticString("\n\n")
+        return bytes
     }
 
     private mutating func appendDelta(_ text: String) {

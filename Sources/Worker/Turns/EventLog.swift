@@ -1,11 +1,11 @@
-/// The events of a session's latest turn, bounded, so that a reader that was behind or away can go on where it stopped. Pure.
+/// The events of a session's latest turns, bounded, so that a reader that was behind or away can go on where it stopped. Pure.
+import Memory
 import NIOCore
 
 /// One event as it goes on the wire, with its place among the session's events in this process.
 struct LoggedEvent: Sendable {
     var index: Int
-    /// `turn.attempt.sequence`
-    var id: String
+    var id: EventID
     /// A whole event with its empty line at the end.
     var bytes: ByteBuffer
 }
@@ -15,24 +15,16 @@ struct EventLog: Sendable {
     static let maxBytes = 512 * 1024
 
     private var events: CircularBuffer<LoggedEvent> = []
-    private var bytes = 0
+    private(set) var bytes = 0
     private(set) var nextIndex = 0
 
-    mutating func append(id: String, _ event: ByteBuffer) -> LoggedEvent {
-        let logged = LoggedEvent(index: nextIndex, id: id, bytes: event)
+    mutating func append(id: EventID, _ event: ByteBuffer) {
+        events.append(LoggedEvent(index: nextIndex, id: id, bytes: event))
         nextIndex += 1
         bytes += event.readableBytes
-        events.append(logged)
         while events.count > Self.maxEvents || (bytes > Self.maxBytes && events.count > 1) {
             bytes -= events.removeFirst().bytes.readableBytes
         }
-        return logged
-    }
-
-    /// What a new turn leaves of the one before: nothing, for its events can be read as messages.
-    mutating func beginTurn() {
-        events.removeAll(keepingCapacity: false)
-        bytes = 0
     }
 
     enum Reading {
@@ -48,10 +40,38 @@ struct EventLog: Sendable {
         return .events(Array(events.dropFirst(index - first.index).prefix(limit)))
     }
 
-    /// The index after the event of this id; `nil` where the log doesn't have it.
-    func index(after id: String) -> Int? {
+    /// The index after the event of this id; nil where the log doesn't have it.
+    func index(after id: EventID) -> Int? {
         events.last { $0.id == id }.map { $0.index + 1 }
     }
 
-    var isEmpty: Bool { events.isEmpty }
+    /// Where a client that has seen `last` goes on: after it, or where a later attempt of its turn begins, which voids what it has
+    /// seen; nil where the log doesn't have that.
+    func continuation(after last: EventID) -> Int? {
+        if let index = index(after: last) { return index }
+        guard let attempt = lastAttempt(of: last.turn), attempt > last.attempt else { return nil }
+        return start(of: last.turn)
+    }
+
+    /// The index of the first event of the turn's last attempt; nil where the log doesn't have it.
+    func start(of turn: TurnID) -> Int? {
+        guard let attempt = lastAttempt(of: turn) else { return nil }
+        return events.first { $0.id == EventID(turn: turn, attempt: attempt, sequence: 1) }?.index
+    }
+
+    /// Nil where nothing of the turn is here.
+    func lastAttempt(of turn: TurnID) -> Int? {
+        events.last { $0.id.turn == turn }?.id.attempt
+    }
+
+    /// All from `index` on, as one piece.
+    func joined(from index: Int) -> ByteBuffer {
+        var joined = ByteBuffer()
+        guard case .events(let events) = read(from: index, limit: Self.maxEvents) else { return joined }
+        for event in events {
+            var copy = event.bytes
+            joined.writeBuffer(&copy)
+        }
+        return joined
+    }
 }

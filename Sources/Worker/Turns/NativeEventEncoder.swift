@@ -3,21 +3,32 @@ import Agent
 import Memory
 import NIOCore
 
-struct NativeEventEncoder {
-    /// One try to answer a turn. A later version that restarts turns counts on.
-    private static let attempt = 1
+/// A whole event with its empty line at the end.
+struct EncodedEvent: Sendable {
+    var id: EventID
+    var bytes: ByteBuffer
+}
 
-    private let turn: TurnID
-    private var sequence = 0
+struct NativeEventEncoder {
+    private var id: EventID
     private var json = JSONWriter(capacity: 512)
 
-    init(turn: TurnID) {
-        self.turn = turn
+    /// - Parameter attempt: which try to answer the turn; counted from 1.
+    init(turn: TurnID, attempt: Int = 1) {
+        id = EventID(turn: turn, attempt: attempt, sequence: 0)
     }
 
-    mutating func started(session: String, agent: String, tier: MemoryTier) -> (id: String, bytes: ByteBuffer)
-    {
-        let turn = turn
+    /// Voids what the attempts before this one have told.
+    mutating func restarted() -> EncodedEvent {
+        let id = id
+        return event("turn.restarted") { json in
+            json.field("turn_id", id.turn.value)
+            json.field("attempt", id.attempt)
+        }
+    }
+
+    mutating func started(session: String, agent: String, tier: MemoryTier) -> EncodedEvent {
+        let turn = id.turn
         return event("turn.started") { json in
             json.field("turn_id", turn.value)
             json.field("session_id", session)
@@ -27,7 +38,7 @@ struct NativeEventEncoder {
     }
 
     /// `nil` for events that clients are not told of.
-    mutating func encode(_ event: TurnEvent) -> (id: String, bytes: ByteBuffer)? {
+    mutating func encode(_ event: TurnEvent) -> EncodedEvent? {
         switch event {
         case .step(let name):
             return self.event("turn.step") { $0.field("step", name) }
@@ -51,7 +62,7 @@ struct NativeEventEncoder {
                 json.field("arguments", call.arguments)
             }
         case .committed(let report):
-            let turn = turn
+            let turn = id.turn
             return self.event("turn.completed") { json in
                 json.field("turn_id", turn.value)
                 json.field("turn", report.outcome.sequence)
@@ -65,8 +76,8 @@ struct NativeEventEncoder {
         }
     }
 
-    mutating func failed(_ error: APIError) -> (id: String, bytes: ByteBuffer) {
-        let turn = turn
+    mutating func failed(_ error: APIError) -> EncodedEvent {
+        let turn = id.turn
         return event("turn.failed") { json in
             json.field("turn_id", turn.value)
             json.key("error")
@@ -74,11 +85,8 @@ struct NativeEventEncoder {
         }
     }
 
-    private mutating func event(_ name: StaticString, _ members: (inout JSONWriter) -> Void) -> (
-        id: String, bytes: ByteBuffer
-    ) {
-        sequence += 1
-        let id = "\(turn.value).\(Self.attempt).\(sequence)"
+    private mutating func event(_ name: StaticString, _ members: (inout JSONWriter) -> Void) -> EncodedEvent {
+        id.sequence += 1
         json.reset()
         json.beginObject()
         members(&json)
@@ -87,11 +95,32 @@ struct NativeEventEncoder {
         bytes.writeStaticString("event: ")
         bytes.writeStaticString(name)
         bytes.writeStaticString("\nid: ")
-        bytes.writeString(id)
+        bytes.writeString(id.text)
         bytes.writeStaticString("\ndata: ")
         bytes.writeBytes(json.bytes)
         bytes.writeStaticString("\n\n")
-        return (id, bytes)
+        return EncodedEvent(id: id, bytes: bytes)
+    }
+
+    /// What ends a stream before its turn's end: no event of the turn, so that the client goes on after the last one that is.
+    static func cut(_ error: APIError) -> ByteBuffer {
+        var json = JSONWriter(capacity: 256)
+        json.beginObject()
+        json.key("error")
+        error.write(into: &json)
+        json.field("resumable", true)
+        json.endObject()
+        var bytes = ByteBuffer(staticString: "event: error\nretry: 1000\ndata: ")
+        bytes.writeBytes(json.bytes)
+        bytes.writeStaticString("\n\n")
+        return bytes
+    }
+
+    /// Tells a client to come again, here or elsewhere; where it says `Last-Event-ID` it misses nothing.
+    static func reconnect(after pause: Duration) -> ByteBuffer {
+        let milliseconds =
+            pause.components.seconds * 1000 + pause.components.attoseconds / 1_000_000_000_000_000
+        return ByteBuffer(string: "event: reconnect\nretry: \(milliseconds)\ndata: {}\n\n")
     }
 }
 

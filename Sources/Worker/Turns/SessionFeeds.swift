@@ -1,32 +1,55 @@
-/// Who listens to which session's events, and what the latest turn's events were: between running turns and event streams.
+/// Who listens to which session's events, and what the latest turns' events were: between running turns and event streams.
 import Memory
 import NIOCore
 import Synchronization
 
-/// Shared by all event loops. What it keeps is bounded: a log for `maxLogs` sessions at most, the oldest that no turn
-/// writes goes first.
+/// Shared by all event loops. What it keeps is bounded: the logs of `maxLogs` sessions and `maxBytes` at most; the oldest that no
+/// turn writes goes first.
 final class SessionFeeds: Sendable {
     static let maxLogs = 2048
+    static let maxBytes = 64 << 20
 
     struct Subscriber: Sendable {
         let eventLoop: any EventLoop
         let handler: NIOLoopBound<EventStreamHandler>
         let key: ObjectIdentifier
+        /// The stream ends with this turn; nil: it goes on to later ones.
+        let endsWith: TurnID?
 
-        func send(_ bytes: ByteBuffer) {
+        func send(_ bytes: ByteBuffer) { onLoop { $0.send(bytes) } }
+        func close(with bytes: ByteBuffer) { onLoop { $0.close(with: bytes) } }
+
+        private func onLoop(_ body: @escaping @Sendable (EventStreamHandler) -> Void) {
             if eventLoop.inEventLoop {
-                handler.value.send(bytes)
+                body(handler.value)
             } else {
-                eventLoop.execute { handler.value.send(bytes) }
+                eventLoop.execute { body(handler.value) }
             }
         }
     }
 
-    private struct Shared: Sendable {
-        var subscribers: [Digest128: [Subscriber]] = [:]
-        var logs: [Digest128: EventLog] = [:]
+    /// What a stream is told before it is told what happens.
+    enum Beginning: Sendable {
+        case nothing
+        /// What follows this event, or voids it, from the log.
+        case after(EventID)
+        /// The turn from its last attempt's begin on.
+        case wholeTurn(TurnID)
+        case missed(ByteBuffer)
+    }
+
+    fileprivate struct Log: Sendable {
+        var events = EventLog()
+        /// The turn that writes to it.
+        var running: TurnID?
+    }
+
+    fileprivate struct Shared: Sendable {
+        var subscribers: [Digest128: (scope: Scope, list: [Subscriber])] = [:]
+        var logs: [Digest128: Log] = [:]
         /// Sessions with a log, the one whose turn began last at the end.
         var logOrder: [Digest128] = []
+        var logBytes = 0
         var count = 0
     }
 
@@ -34,88 +57,133 @@ final class SessionFeeds: Sendable {
 
     var subscriberCount: Int { shared.withLock { $0.count } }
 
+    /// Sessions that somebody follows.
+    var followed: [Scope] { shared.withLock { $0.subscribers.values.map(\.scope) } }
+
     func hasSubscribers(_ session: Digest128) -> Bool {
         shared.withLock { $0.subscribers[session] != nil }
     }
 
-    /// Adds a stream; first it gets what follows `lastEventID`, as far as the log still has it.
-    func subscribe(_ subscriber: Subscriber, to session: Digest128, after lastEventID: String?) {
-        let missed = shared.withLock { shared -> [LoggedEvent] in
-            shared.subscribers[session, default: []].append(subscriber)
+    /// The logged turn that runs in this process.
+    func running(_ session: Digest128) -> TurnID? { shared.withLock { $0.logs[session]?.running } }
+
+    /// Whether a client that has seen this event can be told the rest from here.
+    func canContinue(after id: EventID, _ session: Digest128) -> Bool {
+        shared.withLock { $0.logs[session]?.events.continuation(after: id) != nil }
+    }
+
+    func lastAttempt(of turn: TurnID, _ session: Digest128) -> Int? {
+        shared.withLock { $0.logs[session]?.events.lastAttempt(of: turn) }
+    }
+
+    /// Adds a stream, whose beginning comes before all that is published from now on.
+    func subscribe(_ subscriber: Subscriber, to scope: Scope, from beginning: Beginning) {
+        let session = scope.session
+        let (missed, isOver) = shared.withLock { shared -> (ByteBuffer, Bool) in
+            let log = shared.logs[session]
+            let index: Int? =
+                switch beginning {
+                case .nothing, .missed: nil
+                case .after(let id): log?.events.continuation(after: id)
+                case .wholeTurn(let turn): log?.events.start(of: turn)
+                }
+            var missed = index.flatMap { log?.events.joined(from: $0) } ?? ByteBuffer()
+            if case .missed(let bytes) = beginning { missed = bytes }
+            shared.subscribers[session, default: (scope, [])].list.append(subscriber)
             shared.count += 1
-            guard let lastEventID, let log = shared.logs[session],
-                let index = log.index(after: lastEventID),
-                case .events(let events) = log.read(
-                    from: index, limit: EventLog.maxEvents)
-            else { return [] }
-            return events
+            return (missed, subscriber.endsWith.map { $0 != log?.running } ?? false)
         }
-        var bytes = ByteBuffer()
-        for event in missed {
-            var copy = event.bytes
-            bytes.writeBuffer(&copy)
+        if isOver {
+            subscriber.close(with: missed)
+        } else if missed.readableBytes > 0 {
+            subscriber.send(missed)
         }
-        if bytes.readableBytes > 0 { subscriber.send(bytes) }
     }
 
     func unsubscribe(_ key: ObjectIdentifier, from session: Digest128) {
         shared.withLock { shared in
-            guard var list = shared.subscribers[session],
-                let index = list.firstIndex(where: { $0.key == key })
+            guard var entry = shared.subscribers[session],
+                let index = entry.list.firstIndex(where: { $0.key == key })
             else { return }
-            list.remove(at: index)
-            shared.subscribers[session] = list.isEmpty ? nil : list
+            entry.list.remove(at: index)
+            shared.subscribers[session] = entry.list.isEmpty ? nil : entry
             shared.count -= 1
         }
     }
 
-    /// A turn begins to write. Its events are kept only where a client may come back for them.
-    func beginTurn(_ session: Digest128, logged: Bool) {
-        guard logged else { return }
+    /// A turn begins to write whose events are kept, for a client may come back for them.
+    func beginTurn(_ turn: TurnID, _ session: Digest128) {
         shared.withLock { shared in
-            if shared.logs[session] == nil {
-                shared.logs[session] = EventLog()
-            } else {
-                shared.logs[session]?.beginTurn()
-                shared.logOrder.removeAll { $0 == session }
-            }
+            if shared.logs[session] != nil { shared.logOrder.removeAll { $0 == session } }
+            shared.logs[session, default: Log()].running = turn
             shared.logOrder.append(session)
-            while shared.logOrder.count > Self.maxLogs {
-                shared.logs[shared.logOrder.removeFirst()] = nil
-            }
+            shared.trim()
         }
+    }
+
+    func endTurn(_ turn: TurnID, _ session: Digest128) {
+        shared.withLock { if $0.logs[session]?.running == turn { $0.logs[session]?.running = nil } }
     }
 
     /// Where the next event of the session's log will stand.
     func nextIndex(_ session: Digest128) -> Int {
-        shared.withLock { $0.logs[session]?.nextIndex ?? 0 }
+        shared.withLock { $0.logs[session]?.events.nextIndex ?? 0 }
     }
 
-    func publish(_ session: Digest128, _ events: [(id: String, bytes: ByteBuffer)], logged: Bool) {
+    /// - Parameter isLast: the turn tells nothing after these.
+    func publish(_ session: Digest128, _ events: [EncodedEvent], logged: Bool, isLast: Bool) {
+        guard let first = events.first else { return }
         let subscribers = shared.withLock { shared -> [Subscriber] in
-            if logged {
-                for event in events { _ = shared.logs[session]?.append(id: event.id, event.bytes) }
+            if logged, let before = shared.logs[session]?.events.bytes {
+                for event in events { shared.logs[session]?.events.append(id: event.id, event.bytes) }
+                shared.logBytes += (shared.logs[session]?.events.bytes ?? before) - before
+                if isLast { shared.logs[session]?.running = nil }
             }
-            return shared.subscribers[session] ?? []
+            return shared.subscribers[session]?.list ?? []
         }
         guard !subscribers.isEmpty else { return }
-        var joined = events[0].bytes
+        var joined = first.bytes
         for event in events.dropFirst() {
             var copy = event.bytes
             joined.writeBuffer(&copy)
         }
-        for subscriber in subscribers { subscriber.send(joined) }
+        for subscriber in subscribers {
+            if isLast, subscriber.endsWith == first.id.turn {
+                subscriber.close(with: joined)
+            } else {
+                subscriber.send(joined)
+            }
+        }
     }
 
     func read(_ session: Digest128, from index: Int) -> EventLog.Reading {
-        shared.withLock { $0.logs[session]?.read(from: index) ?? .lost }
+        shared.withLock { $0.logs[session]?.events.read(from: index) ?? .lost }
     }
 
-    /// Ends every stream with a last event that tells the client to come again, here or elsewhere.
-    func closeAll(with farewell: ByteBuffer) {
-        let all = shared.withLock { $0.subscribers.values.flatMap { $0 } }
-        for subscriber in all {
-            subscriber.eventLoop.execute { subscriber.handler.value.close(with: farewell) }
+    /// The streams of sessions in which no logged turn runs, and of those in which one does.
+    func streams() -> (idle: [Subscriber], busy: [Subscriber]) {
+        shared.withLock { shared in
+            var (idle, busy): ([Subscriber], [Subscriber]) = ([], [])
+            for (session, entry) in shared.subscribers {
+                if shared.logs[session]?.running == nil { idle += entry.list } else { busy += entry.list }
+            }
+            return (idle, busy)
+        }
+    }
+}
+
+extension SessionFeeds.Shared {
+    /// Drops the oldest logs that no turn writes, while there are too many or too large ones.
+    fileprivate mutating func trim() {
+        var index = 0
+        while index < logOrder.count, logs.count > SessionFeeds.maxLogs || logBytes > SessionFeeds.maxBytes {
+            let session = logOrder[index]
+            guard logs[session]?.running == nil else {
+                index += 1
+                continue
+            }
+            logBytes -= logs.removeValue(forKey: session)?.events.bytes ?? 0
+            logOrder.remove(at: index)
         }
     }
 }

@@ -19,6 +19,10 @@ struct TurnOrder: Sendable {
     var digest: String?
     /// The client says that it has sent this before.
     var isRetry = false
+    /// The request as it came, where another worker may have to go on with the turn; nil for turns that end with their client.
+    var request: [UInt8]?
+    /// What the client has seen of the turn, where it comes back to it.
+    var lastSeen: EventID?
 }
 
 /// What is known when a turn begins: the response's head is made of it.
@@ -28,6 +32,19 @@ struct TurnOpening: Sendable {
     var tier: MemoryTier
     /// The sequence that the turn continues from, where that is not the history's end.
     var forkedAfter: Int?
+    /// Which try to answer the turn; counted from 1.
+    var attempt = 1
+    /// Somebody was told of an attempt before this one that came to no end, or that is not kept.
+    var isRestart = false
+    /// The session's owner before, who does not serve it any more.
+    var ownerBefore: String?
+    /// The turn is in the history already, and told from there.
+    var known: StoredTurn?
+}
+
+/// Another worker has the session, or has just taken it.
+struct SessionElsewhere: Error {
+    var live: LiveSession
 }
 
 struct TurnConductor: Sendable {
@@ -40,24 +57,33 @@ struct TurnConductor: Sendable {
     let poolAlias: String
     let admission: Admission
     let archives: ArchiveGate
+    let feeds: SessionFeeds
+    let journal: TurnJournal
+    /// The worker's time is over.
+    let cut: OnceSignal
     let metrics: TurnMetrics
     let now: @Sendable () -> Int64
 
     /// Runs one turn to its end, summary included. `emit` gets `.committed` or `.failed` last, once, after the session and
     /// the slot are free again.
     ///
-    /// - Parameter clientLeft: returns when nobody reads any more; such a turn stops and is kept as far as it got.
-    ///   `nil` for turns that run on.
-    /// - Throws: `APIError` or `ClientLeft` before `opened` was called, and only then.
+    /// - Parameters:
+    ///   - others: workers to which the session is left where one of them has it.
+    ///   - clientLeft: returns when nobody reads any more, or the worker's time is over; such a turn stops. What there is of it
+    ///     is kept, but for one that another worker can go on with.
+    /// - Throws: `APIError`, `ClientLeft` or `SessionElsewhere` before `opened` was called, and only then.
     func conduct(
-        _ order: TurnOrder, scope: Scope, clientLeft: (@Sendable () async -> Void)?,
+        _ order: TurnOrder, scope: Scope, others: [String], clientLeft: @escaping @Sendable () async -> Void,
         opened: @Sendable (TurnOpening) async -> Void,
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) async throws {
         let slot = try await admit(clientLeft)
         defer { slot.end() }
         let held: HeldSession
-        do { held = try await memory.open(scope) } catch { throw APIError(error) }
+        do { held = try await memory.open(scope, others: others) } catch {
+            if case .elsewhere(let live) = error { throw SessionElsewhere(live: live) }
+            throw APIError(error)
+        }
         defer { held.end() }
 
         let known: StoredTurn?
@@ -67,11 +93,17 @@ struct TurnConductor: Sendable {
             known?.turn.agent ?? order.agent
             ?? engine.agents.first { $0.name == view.activeAgent }?.name ?? engine.entryAgent
         let turnID = known?.turn.id ?? order.turnID ?? .mint()
+        var opening = TurnOpening(
+            turn: turnID, agent: agent, tier: held.tier, attempt: attempt(of: turnID, order, held),
+            isRestart: order.lastSeen?.turn == turnID || held.live.unfinishedTurn == turnID,
+            ownerBefore: held.live.owner)
 
         if let known, known.turn.ending == .complete {
             // It may have been read before its replicas had it. To commit it again stores nothing, and waits for them.
             do { _ = try await held.commit(known.turn) } catch { throw APIError(error) }
-            await opened(TurnOpening(turn: turnID, agent: agent, tier: held.tier))
+            opening.known = known
+            opening.isRestart = order.lastSeen?.turn == turnID
+            await opened(opening)
             held.end()
             slot.end()
             metrics.replayed()
@@ -91,34 +123,63 @@ struct TurnConductor: Sendable {
             history: HistoryReconciliation.visible(context, from: fit.forkedAfter),
             rollingSummary: view.rollingSummary, instructions: order.instructions,
             overrides: order.overrides, requestDigest: order.digest)
-        let (forkedAfter, contextStart) = (fit.forkedAfter, view.contextStart)
+        let contextStart = view.contextStart
+        opening.forkedAfter = fit.forkedAfter
         let turnMemory = TurnMemory(
             recall: { [memory] text in
                 await memory.recall(RecallQuery(scope: scope, text: text, contextStart: contextStart))
             },
-            commit: { turn in
+            commit: { [opening] turn in
+                // What another worker will tell anew must not stand in the history as far as it got here.
+                if turn.ending != .complete, isLeftToOthers(order) { throw MemoryError.closed }
                 var turn = turn
-                turn.forkedAfter = forkedAfter
+                turn.forkedAfter = opening.forkedAfter
                 return try await held.commit(turn)
             },
             archive: { [archives] plan in await archives.archive(plan) })
 
-        await opened(
-            TurnOpening(turn: turnID, agent: agent, tier: held.tier, forkedAfter: fit.forkedAfter))
+        try await takeSession(opening, order, scope)
+        await opened(opening)
         let started = ContinuousClock.now
-        await engine.run(input, memory: turnMemory, clientLeft: clientLeft) { [metrics] events in
+        await engine.run(input, memory: turnMemory, clientLeft: clientLeft) { [metrics, cut] events in
             guard let last = events.last, last.endsTurn else { return try await emit(events) }
             for event in events { metrics.ended(with: event, after: started.duration(to: .now)) }
             held.end()
             slot.end()
+            let isCut = cut.isSet && !last.isWhole
             // A reply that broke off is durable as far as it got, but its client must not take it for whole.
             if case .failed = last {
-                try await emit(events.filter { if case .committed = $0 { false } else { true } })
+                let told = events.filter { if case .committed = $0 { false } else { true } }
+                try await emit(isCut ? told.dropLast() + [.failed(.workerEnded)] : told)
             } else {
-                try await emit(events)
+                try await emit(isCut ? events.dropLast() + [.failed(.workerEnded)] : events)
             }
         }
         await archives.warm(scope)
+    }
+
+    /// The turn was cut because this worker ends, and L2 has what another one needs to run it again.
+    func isLeftToOthers(_ order: TurnOrder) -> Bool {
+        cut.isSet && order.request != nil && journal.isShared
+    }
+
+    /// Later than every attempt that anybody was told of.
+    private func attempt(of turn: TurnID, _ order: TurnOrder, _ held: HeldSession) -> Int {
+        let seen = order.lastSeen.flatMap { $0.turn == turn ? $0.attempt : nil } ?? 0
+        let told = held.live.turn == turn ? held.live.attempt : 0
+        return max(seen, told, feeds.lastAttempt(of: turn, held.scope.session) ?? 0) + 1
+    }
+
+    /// Makes it known whose the session is. Waits for that only where several workers may be about to restart the same turn.
+    private func takeSession(_ opening: TurnOpening, _ order: TurnOrder, _ scope: Scope) async throws {
+        guard let request = order.request else { return journal.claim(scope, from: opening.ownerBefore) }
+        let start = JournalQueue.TurnStart(id: opening.turn, attempt: opening.attempt, request: request)
+        guard opening.isRestart, opening.ownerBefore != nil else {
+            return journal.begin(start, of: scope, from: opening.ownerBefore)
+        }
+        if let owner = await journal.take(start, of: scope, from: opening.ownerBefore) {
+            throw SessionElsewhere(live: LiveSession(owner: owner, turn: opening.turn))
+        }
     }
 
     private func knownTurn(_ order: TurnOrder, _ held: HeldSession) async throws(MemoryError) -> StoredTurn? {
@@ -128,11 +189,10 @@ struct TurnConductor: Sendable {
     }
 
     /// Waits for a slot no longer than the client does.
-    private func admit(_ clientLeft: (@Sendable () async -> Void)?) async throws -> Admission.Slot {
+    private func admit(_ clientLeft: @escaping @Sendable () async -> Void) async throws -> Admission.Slot {
         switch try admission.enterOrQueue() {
         case .admitted(let slot): return slot
         case .queued(let ticket):
-            guard let clientLeft else { return try await admission.wait(ticket) }
             return try await withThrowingTaskGroup(of: Admission.Slot?.self) { group in
                 group.addTask { try await admission.wait(ticket) }
                 group.addTask {
@@ -192,4 +252,16 @@ extension TurnEvent {
         default: false
         }
     }
+
+    /// The turn's reply is all that the model wanted to say.
+    fileprivate var isWhole: Bool {
+        if case .committed(let report) = self { return report.turn.ending == .complete }
+        return false
+    }
+}
+
+extension TurnFailure {
+    fileprivate static let workerEnded = TurnFailure(
+        kind: .cancelled, message: APIError.workerEnded.message, status: 503, code: APIError.workerEnded.code,
+        isRetryable: true)
 }

@@ -1,0 +1,131 @@
+/// `GET /v1/sessions/{id}/events`: a session's events for as long as the client likes, and what it missed of a turn.
+import Agent
+import Memory
+import NIOCore
+import NIOHTTP1
+
+extension PublicAPI {
+    /// How long a client that comes back waits for the lease of a worker that is gone.
+    private static var patience: Duration { PeerDirectory.patience + .seconds(5) }
+
+    func events(
+        _ request: ServerRequest, _ caller: Credentials.Caller, _ id: String, _ origin: RequestOrigin
+    ) async throws {
+        let session = try SessionID(id, param: "session id")
+        let scope = try scope(caller, request, session: session)
+        // An id of some other source says nothing of these events.
+        let last = request.head.headers.first(name: "last-event-id").flatMap { EventID($0) }
+        if let last, feeds.canContinue(after: last, scope.session) {
+            return follow(scope, request.exchange, from: .after(last))
+        }
+        if conductor.admission.counts.isDraining, feeds.running(scope.session) == nil {
+            return try await place(request, caller, session, turn: nil, origin) { _ in throw APIError.draining
+            }
+        }
+        guard let last else {
+            if origin == .client, let owner = await otherOwner(scope),
+                case .answered = await relay?.forward(request, caller, session: session, to: owner)
+            {
+                return
+            }
+            return follow(scope, request.exchange, from: .nothing)
+        }
+        try await resume(request, caller, session, scope, after: last, origin)
+    }
+
+    /// The live worker that has the session, where it is another one.
+    private func otherOwner(_ scope: Scope) async -> String? {
+        guard let relay, feeds.running(scope.session) == nil,
+            // Where L2 doesn't answer, this worker is as good as any.
+            let live = try? await relay.peers.live.session(scope), let owner = live.owner,
+            owner != relay.peers.own, relay.peers.lease(of: owner) == .alive
+        else { return nil }
+        return owner
+    }
+
+    private func follow(_ scope: Scope, _ exchange: Exchange, from beginning: SessionFeeds.Beginning) {
+        let feeds = feeds
+        // Whoever has the session's next turn is to know where it is followed.
+        journal.claim(scope, from: nil)
+        exchange.becomeEventStream(.eventStream([])) { loop in
+            EventStreamHandler(loop: loop, feeds: feeds, scope: scope, from: beginning)
+        }
+    }
+
+    private func resume(
+        _ request: ServerRequest, _ caller: Credentials.Caller, _ session: SessionID, _ scope: Scope,
+        after last: EventID, _ origin: RequestOrigin
+    ) async throws {
+        guard let relay else { return try await retell(last, scope, attempt: last.attempt + 1, request) }
+        let deadline = ContinuousClock.now + Self.patience
+        var isReachable = origin == .client
+        while true {
+            let log: LiveTurnLog
+            do { log = try await relay.peers.live.turn(of: scope) } catch {
+                throw APIError(.storeUnavailable("\(error)"))
+            }
+            let lease = log.session.owner.map { relay.peers.lease(of: $0) } ?? .ended
+            switch Resumption.decide(
+                after: last, log: log, lease: lease, own: relay.peers.own, isReachable: isReachable)
+            {
+            case .relay(let owner):
+                if case .answered = await relay.forward(request, caller, session: session, to: owner) {
+                    return
+                }
+                isReachable = false
+            case .wait:
+                guard .now < deadline else {
+                    throw APIError.overloaded(
+                        "The worker that has this session does not answer; come again.")
+                }
+                try await Task.sleep(for: .milliseconds(200))
+            case .follow(let missed): return follow(scope, request.exchange, from: .missed(missed))
+            case .restart(_, let body):
+                return try await restart(last, body, session, scope, request, caller, origin)
+            case .retell(let attempt): return try await retell(last, scope, attempt: attempt, request)
+            }
+        }
+    }
+
+    /// Runs the turn again from what it was asked with, for whoever follows the session.
+    private func restart(
+        _ last: EventID, _ body: [UInt8], _ session: SessionID, _ scope: Scope, _ request: ServerRequest,
+        _ caller: Credentials.Caller, _ origin: RequestOrigin
+    ) async throws {
+        var order = try order(NativeTurnRequest.parse(body), body)
+        order.turnID = last.turn
+        order.lastSeen = last
+        let writer = NativeTurnWriter(
+            answering: .follower(request.exchange), session: session, scope: scope, feeds: feeds,
+            journal: journal)
+        try await place(request, caller, session, turn: last.turn, origin) { [order] others in
+            try await run(order, scope, others, writer)
+        }
+    }
+
+    /// Tells a turn from the history; where it is not there either, that it has to be sent again.
+    private func retell(_ last: EventID, _ scope: Scope, attempt: Int, _ request: ServerRequest) async throws
+    {
+        var encoder = NativeEventEncoder(turn: last.turn, attempt: attempt)
+        var events: [EncodedEvent]
+        let stored: StoredTurn?
+        do { stored = try await memory.turn(scope, id: last.turn) } catch { throw APIError(error) }
+        if let stored, stored.turn.ending == .complete {
+            events = [
+                encoder.restarted(),
+                encoder.started(session: scope.sessionID, agent: stored.turn.agent, tier: .l2),
+            ]
+            events += TurnEvent.replay(stored).compactMap { encoder.encode($0) }
+        } else {
+            events = [encoder.failed(.turnUnknown)]
+        }
+        follow(scope, request.exchange, from: .missed(ByteBuffer(joining: events)))
+    }
+}
+
+extension APIError {
+    fileprivate static let turnUnknown = APIError(
+        .notFound, code: "turn_unknown",
+        "Nothing is kept of this turn: it was never stored, or its events are too old. Send it again under its id."
+    )
+}

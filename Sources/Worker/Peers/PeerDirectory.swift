@@ -1,0 +1,69 @@
+/// Decides which of a pool's workers are there, from what L2 last had of their reports: whom to relay to, whose lease has ended, how
+/// loaded the pool is. Pure.
+import Memory
+
+struct PeerDirectory: Sendable {
+    typealias Instant = ContinuousClock.Instant
+
+    /// A worker that has reported nothing for so long is gone, and so is its lease on every session. Also how long an answer of L2
+    /// is believed.
+    static let patience: Duration = .seconds(5)
+
+    /// Of this process.
+    let own: String
+    private var entries: [PoolReports.Entry] = []
+    private var readAt: Instant?
+    private(set) var key: [UInt8] = []
+
+    init(own: String) {
+        self.own = own
+    }
+
+    /// - Parameter asked: when L2 was asked, so that no age is taken for younger than it is.
+    mutating func observe(_ reports: PoolReports, asked: Instant) {
+        entries = reports.entries
+        key = reports.key
+        readAt = asked
+    }
+
+    /// L2 has answered lately; without that nobody is known to be there, nor to be gone.
+    func isCurrent(_ now: Instant) -> Bool {
+        readAt.map { $0.duration(to: now) < Self.patience } ?? false
+    }
+
+    /// What is known of a worker's lease.
+    enum Lease: Sendable, Equatable {
+        case alive
+        case ended
+        /// L2 has not answered for a while.
+        case unknown
+    }
+
+    func lease(of worker: String, _ now: Instant) -> Lease {
+        guard let readAt, isCurrent(now) else { return .unknown }
+        guard let entry = entries.first(where: { $0.report.worker == worker }) else { return .ended }
+        return entry.age + readAt.duration(to: now) < Self.patience ? .alive : .ended
+    }
+
+    /// Where a worker that is there can be reached.
+    func address(of worker: String, _ now: Instant) -> String? {
+        live(now).first { $0.report.worker == worker }?.report.address
+    }
+
+    /// The other workers that take new turns.
+    func serving(_ now: Instant) -> [WorkerReport] {
+        live(now).map(\.report).filter { $0.worker != own && !$0.isDraining && $0.address != nil }
+    }
+
+    /// The reports of all workers that are there, by their pods' names; nil where that is not known.
+    func load(_ now: Instant) -> [WorkerReport]? {
+        guard isCurrent(now) else { return nil }
+        return live(now).map(\.report).sorted { ($0.pod, $0.worker) < ($1.pod, $1.worker) }
+    }
+
+    private func live(_ now: Instant) -> [PoolReports.Entry] {
+        guard let readAt, isCurrent(now) else { return [] }
+        let since = readAt.duration(to: now)
+        return entries.filter { $0.age + since < Self.patience }
+    }
+}

@@ -1,0 +1,188 @@
+/// Hands a request to the worker that has its session, and passes the answer on as it comes.
+import Agent
+import Logging
+import Memory
+import NIOCore
+import NIOHTTP1
+import Synchronization
+import Transport
+
+struct PeerRelay: Sendable {
+    /// What came of it.
+    enum Outcome: Sendable {
+        /// The client has an answer, or the beginning of one and its honest end.
+        case answered
+        /// The other worker was not reached, or would not take it: nothing of the request was done.
+        case notTaken
+        /// Nothing of an answer has come, but the request may have been begun.
+        case unanswered(TransportError)
+    }
+
+    /// What is passed on of a request's fields.
+    private static let requestFields: Set<String> = [
+        "accept", "content-type", "cookie", "idempotency-key", "last-event-id", "sec-fetch-site",
+        "x-agentpool-user", "x-session-id", "x-stainless-retry-count",
+    ]
+    /// What is not passed on of an answer's: the connection's own.
+    private static let connectionFields: Set<String> = [
+        "connection", "content-length", "date", "keep-alive", "transfer-encoding",
+    ]
+    /// A whole answer's bytes, at most.
+    private static let maxBytes = 16 << 20
+
+    let peers: Peers
+    let http: HTTPClient
+    let drain: Drain
+    let metrics: RelayMetrics
+    let now: @Sendable () -> Int64
+
+    /// - Parameter session: the session that the request is for, where its fields don't say it.
+    func forward(
+        _ request: ServerRequest, _ caller: Credentials.Caller, session: SessionID?, to worker: String
+    ) async -> Outcome {
+        guard let address = peers.address(of: worker) else { return .notTaken }
+        var headers = request.head.headers
+            .map { (name: $0.name.lowercased(), value: $0.value) }
+            .filter { Self.requestFields.contains($0.name) }
+        if let session {
+            headers.removeAll { $0.name == "x-session-id" }
+            headers.append((name: "x-session-id", value: session.value))
+        }
+        let body = Array(request.body.readableBytesView)
+        let method = request.head.method.rawValue
+        headers += PeerSignature.fields(
+            for: worker, caller: caller, method: method, uri: request.head.uri, headers: headers, body: body,
+            now: now(), key: peers.key)
+        let call = HTTPRequest(
+            method: method, url: "http://\(address)\(request.head.uri)", headers: headers,
+            body: request.head.method == .GET ? nil : body, connectTimeout: .seconds(1),
+            idleTimeout: .seconds(60))
+        let isLong = request.head.method == .GET
+        return await withTaskGroup(of: Outcome?.self) { race in
+            race.addTask { await carry(call, request) }
+            race.addTask {
+                await request.exchange.clientLeft()
+                return nil
+            }
+            if isLong {
+                race.addTask {
+                    await tellToReconnect(request.exchange)
+                    return nil
+                }
+            }
+            var outcome: Outcome = .answered
+            // The first to end ends the others; what the carrying task says counts.
+            while let ended = await race.next() {
+                if let ended { outcome = ended }
+                race.cancelAll()
+            }
+            return outcome
+        }
+    }
+
+    private func carry(_ call: HTTPRequest, _ request: ServerRequest) async -> Outcome {
+        let exchange = request.exchange
+        let response: HTTPResponse
+        do {
+            response = try await http.execute(call)
+        } catch {
+            metrics.failed()
+            switch error.kind {
+            case .connect, .resolve, .overloaded, .timeout(.connect), .invalidRequest: return .notTaken
+            case .cancelled: return .answered
+            default: return .unanswered(error)
+            }
+        }
+        guard response.status != HTTPResponseStatus.misdirectedRequest.code else {
+            response.body.cancel()
+            return .notTaken
+        }
+        metrics.relayed()
+        let head = ResponseHead(
+            HTTPResponseStatus(statusCode: response.status),
+            response.headers.filter { !Self.connectionFields.contains($0.name.lowercased()) }
+                .map { (name: $0.name, value: $0.value) })
+        do {
+            if response.headers["content-type"]?.hasPrefix("text/event-stream") == true {
+                try await stream(response.body, head, exchange, isNative: call.url.contains("/v1/sessions/"))
+            } else {
+                let body = try await response.body.collect(upTo: Self.maxBytes)
+                var whole = Response(head.status, body: body)
+                whole.head = head
+                exchange.respond(whole)
+            }
+        } catch let error as TransportError where error.kind != .cancelled {
+            exchange.respond(APIError.workerLost.response)
+        } catch {
+            // The client is gone: nobody is there to be answered.
+        }
+        return .answered
+    }
+
+    private func stream(
+        _ body: HTTPBody, _ head: ResponseHead, _ exchange: Exchange, isNative: Bool
+    ) async throws {
+        exchange.openStream(head, heartbeat: ChatStreamEncoder.heartbeat)
+        do {
+            for try await bytes in body {
+                var buffer = ByteBufferAllocator().buffer(capacity: bytes.count + 16)
+                buffer.writeFramed(exchange.streamFraming) { $0.writeBytes(bytes) }
+                try await exchange.send(buffer)
+            }
+            exchange.finish()
+        } catch let error as TransportError where error.kind != .cancelled {
+            metrics.failed()
+            let last =
+                isNative ? NativeEventEncoder.cut(.workerLost) : ChatStreamEncoder.errorEvent(.workerLost)
+            var buffer = ByteBufferAllocator().buffer(capacity: last.readableBytes + 16)
+            buffer.writeFramed(exchange.streamFraming) { buffer in
+                // An event of which only a part has come must not swallow this one.
+                buffer.writeStaticString("\n\n")
+                var last = last
+                buffer.writeBuffer(&last)
+            }
+            try await exchange.send(buffer)
+            exchange.finish()
+        }
+    }
+
+    /// A stream that only follows a session does not hold up this worker's end.
+    private func tellToReconnect(_ exchange: Exchange) async {
+        await drain.finishing.wait()
+        // Throws where the stream has ended before.
+        guard drain.finishing.isSet,
+            (try? await Task.sleep(for: .milliseconds(Int.random(in: 0...2000)))) != nil
+        else { return }
+        let last = NativeEventEncoder.reconnect(after: .milliseconds(Int.random(in: 100...2000)))
+        var buffer = ByteBufferAllocator().buffer(capacity: 128)
+        buffer.writeFramed(exchange.streamFraming) { buffer in
+            var last = last
+            buffer.writeBuffer(&last)
+        }
+        // A client that has left is told nothing.
+        _ = try? await exchange.send(buffer)
+        exchange.finish()
+    }
+}
+
+/// How many requests went to other workers.
+final class RelayMetrics: Sendable {
+    private let counts = Mutex((relayed: 0, failed: 0))
+
+    var snapshot: (relayed: Int, failed: Int) { counts.withLock { $0 } }
+    func relayed() { counts.withLock { $0.relayed += 1 } }
+    func failed() { counts.withLock { $0.failed += 1 } }
+}
+
+extension APIError {
+    static let workerLost = APIError(
+        .badGateway, type: "server_error", code: "worker_lost",
+        "The worker that ran this turn is gone; send the turn again under its id, or resume it by Last-Event-ID.",
+        retryAfter: 1)
+
+    /// The drain's time was over before the turn was.
+    static let workerEnded = APIError(
+        .serviceUnavailable, type: "server_error", code: "worker_ended",
+        "This worker had to end before the turn did; send the turn again under its id, or resume it by Last-Event-ID.",
+        retryAfter: 1)
+}
