@@ -48,13 +48,13 @@ public struct WorkerAddresses: Sendable {
 }
 
 public struct AgentWorker: Service {
-    private let config: WorkerConfig
-    private let settings: WorkerSettings
+    let config: WorkerConfig
+    let settings: WorkerSettings
     private let secrets: SecretStore
-    private let logger: Logger
+    let logger: Logger
     private let wrapCheckpoints: @Sendable (any CheckpointStore) -> any CheckpointStore
     private let onReady: @Sendable (WorkerAddresses) -> Void
-    private let drain = Drain()
+    let drain = Drain()
 
     /// - Parameters:
     ///   - wrapCheckpoints: wraps L2; tests put a store there that breaks its promises.
@@ -127,6 +127,11 @@ public struct AgentWorker: Service {
             live: live, ownership: LivePolicy.ownership(spec), logger: logger)
         let peers = live.map { Peers(live: $0, logger: logger) }
         let relays = RelayMetrics()
+        let relay = peers.map {
+            PeerRelay(
+                peers: $0, http: PeerRelay.client(connections: settings.maxConnections, logger), drain: drain,
+                metrics: relays, now: now)
+        }
         let conductor = TurnConductor(
             memory: memory, engine: engine, poolAlias: config.pool.name,
             admission: admission,
@@ -135,7 +140,7 @@ public struct AgentWorker: Service {
         let api = PublicAPI(
             pool: spec.memory.scope, spec: spec, memory: memory, conductor: conductor, feeds: feeds,
             journal: journal,
-            relay: peers.map { PeerRelay(peers: $0, http: http, drain: drain, metrics: relays, now: now) },
+            relay: relay,
             recent: SharedRecentRequests(), credentials: credentials, metrics: metrics,
             startedAt: now() / 1000)
         let admin = AdminAPI(
@@ -167,6 +172,7 @@ public struct AgentWorker: Service {
                     await peers?.withdraw()
                     await memory.close()
                     await http.shutdown()
+                    await relay?.http.shutdown()
                     drain.finished()
                     self.logger.info(
                         drain.hasCut
@@ -256,41 +262,6 @@ public struct AgentWorker: Service {
     /// What a cut turn has for its last words and its commit.
     private static let cutGrace: Duration = .seconds(5)
 
-    private func carryOut(
-        _ admission: Admission, _ feeds: SessionFeeds, _ ports: [HTTPListener]
-    ) async {
-        guard case .begin(let delay) = drain.begin(delay: settings.drainDelay) else { return }
-        let timeout = config.spec.drain.timeout.duration
-        logger.info(
-            "draining",
-            metadata: ["delay": "\(delay)", "runningTurns": "\(admission.counts.running)"])
-        await withTaskGroup(of: Void.self) { tasks in
-            // What may end the drain before everything has ended.
-            tasks.addTask { [drain] in
-                guard (try? await Task.sleep(for: delay + timeout)) != nil else { return }
-                drain.timeIsOver()
-            }
-            tasks.addTask { [drain] in
-                await drain.cut.wait()
-                guard drain.cut.isSet else { return }
-                for port in ports { port.cutRunning() }
-            }
-            // The delay is cut short where nobody can wait.
-            await withTaskGroup(of: Void.self) { race in
-                race.addTask { try? await Task.sleep(for: delay) }
-                race.addTask { [drain] in await drain.cut.wait() }
-                await race.next()
-                race.cancelAll()
-            }
-            drain.delayEnded()
-            ports[0].beginDraining()
-            admission.beginDraining()
-            await feeds.reconnectAll(within: timeout / 2) { await admission.drained() }
-            for port in ports { await port.stopAccepting() }
-            tasks.cancelAll()
-        }
-    }
-
     private func readCredentials() throws(WorkerStartError) -> Credentials {
         let auth = config.spec.auth
         switch auth.mode {
@@ -329,13 +300,6 @@ public struct WorkerStartError: Error, CustomStringConvertible {
     public var mend: String
 
     public var description: String { "\(field): \(problem); \(mend)" }
-}
-
-/// The drain's time was over, or somebody could not wait, before all turns had ended.
-public struct DrainCut: Error, CustomStringConvertible {
-    public var description: String {
-        "the drain was cut before all turns had ended; their clients were told to come again"
-    }
 }
 
 extension LivePolicy {

@@ -48,10 +48,13 @@ struct Chat: AsyncParsableCommand {
         return readLine()
     }
 
+    /// One turn to its end. Where the connection or the worker is lost on the way, the turn is sent again under its id: it goes on
+    /// where it was, or begins anew and says so.
     private func turn(_ text: String, _ session: String, _ client: HTTPClient) async throws {
         var json = JSONWriter()
         json.beginObject()
         json.field("input", text)
+        json.field("turn_id", "chat-" + String(UInt64.random(in: .min ... .max), radix: 36))
         if let agent { json.field("agent", agent) }
         json.endObject()
         let name = session.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? session
@@ -61,26 +64,59 @@ struct Chat: AsyncParsableCommand {
         if let key = ProcessInfo.processInfo.environment["AGENTPOOL_API_KEY"] {
             request.headers.append((name: "Authorization", value: "Bearer \(key)"))
         }
+        var lastEvent: String?
+        for attempt in 1...Self.attempts {
+            var again = request
+            if let lastEvent { again.headers.append((name: "Last-Event-ID", value: lastEvent)) }
+            let lost: String
+            do {
+                if try await follow(again, client, &lastEvent) { return show("\n") }
+                lost = "the worker has to end"
+            } catch let error as TransportError {
+                lost = error.message
+            } catch let busy as ChatBusy {
+                lost = busy.message
+            }
+            guard attempt < Self.attempts else { throw ChatFailure(message: lost) }
+            FileHandle.standardError.write(Data("\nagentpool: \(lost); trying again\n".utf8))
+            try await Task.sleep(for: .seconds(1))
+        }
+    }
+
+    /// How often one turn is sent.
+    private static let attempts = 6
+
+    /// - Parameter lastEvent: the id of the last event that was seen, kept up to date.
+    /// - Returns: whether the turn has come to its end.
+    private func follow(
+        _ request: HTTPRequest, _ client: HTTPClient, _ lastEvent: inout String?
+    ) async throws -> Bool {
         let response = try await client.execute(request)
         guard response.status == 200 else {
             let body = try await response.body.collect(upTo: 64 * 1024)
-            throw ChatFailure(
-                message: Self.field("message", String(decoding: body, as: UTF8.self))
-                    ?? "HTTP \(response.status)")
+            let message =
+                Self.field("message", String(decoding: body, as: UTF8.self)) ?? "HTTP \(response.status)"
+            if [429, 502, 503, 504].contains(response.status) { throw ChatBusy(message: message) }
+            throw ChatFailure(message: message)
         }
         var parser = ServerSentEventParser(maxEventBytes: 1 << 20)
         var events: [ServerSentEvent] = []
         for try await chunk in response.body {
             events.removeAll(keepingCapacity: true)
             try parser.feed(chunk, into: &events)
-            for event in events { try show(event) }
+            for event in events {
+                lastEvent = event.id ?? lastEvent
+                try show(event)
+                if event.event == "turn.completed" { return true }
+            }
         }
-        show("\n")
+        return false
     }
 
     private func show(_ event: ServerSentEvent) throws {
         switch event.event {
         case "text.delta": show(Self.field("text", event.text) ?? "")
+        case "turn.restarted": show("\n[begins again]\n")
         case "tool.call": show("[calls \(Self.field("name", event.text) ?? "a tool")]\n")
         case "memory.recalled":
             let memories = Self.recalled(event.text)
@@ -118,6 +154,11 @@ struct Chat: AsyncParsableCommand {
         default: return fields.error?.message
         }
     }
+}
+
+/// A worker that can't take the turn now.
+private struct ChatBusy: Error {
+    var message: String
 }
 
 struct ChatFailure: Error, CustomStringConvertible {

@@ -30,7 +30,7 @@ import Testing
     }
 
     private let scope = Scope.of("ann", "s")
-    private let turn = TurnID("t")!
+    private let turn = TurnID.mint()
 
     @Test("A session is the first one's who takes it, and another's who has seen that one go") func taking()
         async throws

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("A client that comes back")
 struct ResumptionTests {
-    private let turn = EventID("t.1.1")!.turn
+    private let turn = TurnID.mint()
 
     private func id(_ sequence: Int, attempt: Int = 1) -> EventID {
         EventID(turn: turn, attempt: attempt, sequence: sequence)
@@ -80,7 +80,7 @@ struct ResumptionTests {
 
     @Test("is told from the history where a newer turn has begun and the events are gone")
     func newerTurn() {
-        let other = EventID("other.1.1")!
+        let other = EventID(turn: .mint(), attempt: 1, sequence: 1)
         #expect(decide(log(hasEnded: false), .ended, after: other) == .retell(attempt: 2))
     }
 }
@@ -88,7 +88,7 @@ struct ResumptionTests {
 @Suite("The journal of running turns")
 struct JournalQueueTests {
     private let scope = Scope(principal: Principal(pool: "p", credential: "c", endUser: nil), sessionID: "s")
-    private let turn = TurnID("t")!
+    private let turn = TurnID.mint()
     private let now = ContinuousClock.now
 
     private func events(_ text: String, ended: Bool = false) -> JournalQueue.Write {

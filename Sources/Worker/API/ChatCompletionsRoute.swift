@@ -111,7 +111,7 @@ private final class ChatReplyWriter: Sendable {
                 var feed = NativeEventEncoder(turn: opening.turn)
                 let started = feed.started(
                     session: session.value, agent: opening.agent, tier: opening.tier)
-                feeds.publish(scope.session, [started], logged: false, isLast: false)
+                feeds.publish(scope.session, [started], logged: false, end: nil)
                 state.feed = feed
             }
         }
@@ -180,8 +180,9 @@ private final class ChatReplyWriter: Sendable {
             guard state.feed != nil else { return [] }
             return events.compactMap { state.feed?.encode($0) }
         }
-        let isLast = events.last?.endsTurn == true
-        if !encoded.isEmpty { feeds.publish(scope.session, encoded, logged: false, isLast: isLast) }
+        if !encoded.isEmpty {
+            feeds.publish(scope.session, encoded, logged: false, end: TurnEnd(events.last))
+        }
     }
 }
 

@@ -15,38 +15,40 @@ extension PublicAPI {
         let scope = try scope(caller, request, session: session)
         // An id of some other source says nothing of these events.
         let last = request.head.headers.first(name: "last-event-id").flatMap { EventID($0) }
-        if let last, feeds.canContinue(after: last, scope.session) {
-            return follow(scope, request.exchange, from: .after(last))
+        let isRunning = feeds.running(scope.session) != nil
+        if relay == nil || isRunning, let last, feeds.canContinue(after: last, scope.session) {
+            return follow(scope, request.exchange, from: .after(last), seen: nil)
         }
-        if conductor.admission.counts.isDraining, feeds.running(scope.session) == nil {
+        if conductor.admission.counts.isDraining, !isRunning {
             return try await place(request, caller, session, turn: nil, origin) { _ in throw APIError.draining
             }
         }
-        guard let last else {
-            if origin == .client, let owner = await otherOwner(scope),
-                case .answered = await relay?.forward(request, caller, session: session, to: owner)
-            {
-                return
-            }
-            return follow(scope, request.exchange, from: .nothing)
+        if let last { return try await resume(request, caller, session, scope, after: last, origin) }
+        let owner = isRunning ? nil : await owner(of: scope)
+        if let owner, origin == .client, relay?.peers.lease(of: owner) == .alive,
+            case .answered = await relay?.forward(request, caller, session: session, to: owner)
+        {
+            return
         }
-        try await resume(request, caller, session, scope, after: last, origin)
+        follow(scope, request.exchange, from: .nothing, seen: owner)
     }
 
-    /// The live worker that has the session, where it is another one.
-    private func otherOwner(_ scope: Scope) async -> String? {
-        guard let relay, feeds.running(scope.session) == nil,
+    /// The worker that has the session, where it is another one.
+    private func owner(of scope: Scope) async -> String? {
+        guard let relay,
             // Where L2 doesn't answer, this worker is as good as any.
-            let live = try? await relay.peers.live.session(scope), let owner = live.owner,
-            owner != relay.peers.own, relay.peers.lease(of: owner) == .alive
+            let owner = try? await relay.peers.live.session(scope).owner, owner != relay.peers.own
         else { return nil }
         return owner
     }
 
-    private func follow(_ scope: Scope, _ exchange: Exchange, from beginning: SessionFeeds.Beginning) {
+    /// - Parameter seen: the session's owner, where it is one that is gone.
+    private func follow(
+        _ scope: Scope, _ exchange: Exchange, from beginning: SessionFeeds.Beginning, seen: String?
+    ) {
         let feeds = feeds
-        // Whoever has the session's next turn is to know where it is followed.
-        journal.claim(scope, from: nil)
+        // Whoever gets the session's next turn is to know where it is followed.
+        journal.claim(scope, from: seen)
         exchange.becomeEventStream(.eventStream([])) { loop in
             EventStreamHandler(loop: loop, feeds: feeds, scope: scope, from: beginning)
         }
@@ -56,7 +58,9 @@ extension PublicAPI {
         _ request: ServerRequest, _ caller: Credentials.Caller, _ session: SessionID, _ scope: Scope,
         after last: EventID, _ origin: RequestOrigin
     ) async throws {
-        guard let relay else { return try await retell(last, scope, attempt: last.attempt + 1, request) }
+        guard let relay else {
+            return try await retell(last, scope, attempt: last.attempt + 1, request, seen: nil)
+        }
         let deadline = ContinuousClock.now + Self.patience
         var isReachable = origin == .client
         while true {
@@ -64,9 +68,13 @@ extension PublicAPI {
             do { log = try await relay.peers.live.turn(of: scope) } catch {
                 throw APIError(.storeUnavailable("\(error)"))
             }
-            let lease = log.session.owner.map { relay.peers.lease(of: $0) } ?? .ended
+            let owner = log.session.owner
+            if owner == relay.peers.own, feeds.canContinue(after: last, scope.session) {
+                return follow(scope, request.exchange, from: .after(last), seen: nil)
+            }
             switch Resumption.decide(
-                after: last, log: log, lease: lease, own: relay.peers.own, isReachable: isReachable)
+                after: last, log: log, lease: owner.map { relay.peers.lease(of: $0) } ?? .ended,
+                own: relay.peers.own, isReachable: isReachable)
             {
             case .relay(let owner):
                 if case .answered = await relay.forward(request, caller, session: session, to: owner) {
@@ -79,10 +87,12 @@ extension PublicAPI {
                         "The worker that has this session does not answer; come again.")
                 }
                 try await Task.sleep(for: .milliseconds(200))
-            case .follow(let missed): return follow(scope, request.exchange, from: .missed(missed))
+            case .follow(let missed):
+                return follow(scope, request.exchange, from: .missed(missed), seen: owner)
             case .restart(_, let body):
                 return try await restart(last, body, session, scope, request, caller, origin)
-            case .retell(let attempt): return try await retell(last, scope, attempt: attempt, request)
+            case .retell(let attempt):
+                return try await retell(last, scope, attempt: attempt, request, seen: owner)
             }
         }
     }
@@ -104,8 +114,9 @@ extension PublicAPI {
     }
 
     /// Tells a turn from the history; where it is not there either, that it has to be sent again.
-    private func retell(_ last: EventID, _ scope: Scope, attempt: Int, _ request: ServerRequest) async throws
-    {
+    private func retell(
+        _ last: EventID, _ scope: Scope, attempt: Int, _ request: ServerRequest, seen: String?
+    ) async throws {
         var encoder = NativeEventEncoder(turn: last.turn, attempt: attempt)
         var events: [EncodedEvent]
         let stored: StoredTurn?
@@ -119,7 +130,7 @@ extension PublicAPI {
         } else {
             events = [encoder.failed(.turnUnknown)]
         }
-        follow(scope, request.exchange, from: .missed(ByteBuffer(joining: events)))
+        follow(scope, request.exchange, from: .missed(ByteBuffer(joining: events)), seen: seen)
     }
 }
 

@@ -39,8 +39,10 @@ extension PublicAPI {
             opened: { await writer.opened($0) }, emit: { await writer.emit($0) })
     }
 
-    /// Where the turn runs here, or has just ended, a client that sends it again follows it: to its end, and from where it was.
+    /// Where the turn runs here, or the client has seen a part of it that is here to its end, a client that sends it again follows
+    /// it: from where it was, to the turn's end.
     private func join(_ turn: TurnID, after last: EventID?, _ scope: Scope, _ exchange: Exchange) -> Bool {
+        guard feeds.canTellEnd(of: turn, scope.session) else { return false }
         let isSeen = last.map { $0.turn == turn && self.feeds.canContinue(after: $0, scope.session) } ?? false
         guard isSeen || feeds.running(scope.session) == turn else { return false }
         let feeds = feeds
@@ -109,7 +111,7 @@ final class NativeTurnWriter: Sendable {
         feeds.beginTurn(opening.turn, scope.session)
         let cursor = feeds.nextIndex(scope.session)
         state.withLock { $0.cursor = cursor }
-        publish(started, isLast: false)
+        publish(started, end: nil)
         if case .follower(let exchange) = client { follow(exchange, from: .wholeTurn(opening.turn)) }
         await catchUp()
     }
@@ -119,7 +121,7 @@ final class NativeTurnWriter: Sendable {
         if case .failed(let failure)? = events.last, failure.code == APIError.workerEnded.code {
             return await cut(events.dropLast())
         }
-        let isLast = events.last?.endsTurn == true
+        let end = TurnEnd(events.last)
         let (encoded, retold) = state.withLock { state -> ([EncodedEvent], ByteBuffer?) in
             let encoded = events.compactMap { state.encoder?.encode($0) }
             guard state.retold != nil else { return (encoded, nil) }
@@ -128,17 +130,17 @@ final class NativeTurnWriter: Sendable {
             return ([], state.retold)
         }
         if let retold {
-            if isLast { await tell(retold) }
+            if end != nil { await tell(retold) }
             return
         }
-        publish(encoded, isLast: isLast)
-        if isLast { await sendRest() } else { await catchUp() }
+        publish(encoded, end: end)
+        if end != nil { await sendRest() } else { await catchUp() }
     }
 
-    private func publish(_ events: [EncodedEvent], isLast: Bool) {
+    private func publish(_ events: [EncodedEvent], end: TurnEnd?) {
         guard !events.isEmpty else { return }
-        feeds.publish(scope.session, events, logged: true, isLast: isLast)
-        journal.add(events, of: scope, isLast: isLast)
+        feeds.publish(scope.session, events, logged: true, end: end)
+        journal.add(events, of: scope, isLast: end != nil)
     }
 
     private func follow(_ exchange: Exchange, from beginning: SessionFeeds.Beginning) {
@@ -162,10 +164,10 @@ final class NativeTurnWriter: Sendable {
     /// The worker's time is over. The turn stays as it is for whoever goes on with it, its client is told to come back.
     private func cut(_ events: some Collection<TurnEvent>) async {
         let encoded = state.withLock { state in events.compactMap { state.encoder?.encode($0) } }
-        publish(encoded, isLast: false)
+        publish(encoded, end: nil)
         if !journal.isShared {
             let last = state.withLock { state in state.encoder?.failed(.workerEnded) }
-            publish(last.map { [$0] } ?? [], isLast: true)
+            publish(last.map { [$0] } ?? [], end: .failed)
             return await sendRest()
         }
         guard case .request(let exchange) = client else { return }

@@ -161,7 +161,7 @@ public struct ListenError: Error, CustomStringConvertible {
     let reason: String
 
     public var description: String {
-        "can't listen on \(host):\(port): \(reason); choose another with --port or --admin-port"
+        "can't listen on \(host):\(port): \(reason); choose another with --port, --admin-port or --peer-port"
     }
 }
 

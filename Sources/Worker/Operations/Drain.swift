@@ -39,29 +39,9 @@ final class Drain: Sendable {
     }
 }
 
-extension SessionFeeds {
-    /// Tells every long-lived stream to reconnect and ends it, spread over the window; those that follow a running turn last, when
-    /// it has ended. Returns early where its task is cancelled.
-    func reconnectAll(within limit: Duration, turnsEnded: @Sendable () async -> Void) async {
-        await reconnect(streams().idle, within: limit)
-        await turnsEnded()
-        let (idle, busy) = streams()
-        await reconnect(idle + busy, within: limit)
-    }
-
-    private func reconnect(_ streams: [Subscriber], within limit: Duration) async {
-        let plan = ReconnectPlan(streams: streams.count, limit: limit)
-        let began = ContinuousClock.now
-        var told = 0
-        while told < streams.count {
-            let due = plan.told(after: began.duration(to: .now))
-            for stream in streams[told..<due] {
-                // They come back at different times too.
-                stream.close(
-                    with: NativeEventEncoder.reconnect(after: .milliseconds(Int.random(in: 100...2000))))
-            }
-            told = due
-            if told < streams.count, (try? await Task.sleep(for: .milliseconds(20))) == nil { return }
-        }
+/// The drain's time was over, or somebody could not wait, before all turns had ended.
+public struct DrainCut: Error, CustomStringConvertible {
+    public var description: String {
+        "the drain was cut before all turns had ended; their clients were told to come again"
     }
 }

@@ -14,6 +14,8 @@ struct PeerDirectory: Sendable {
     private var entries: [PoolReports.Entry] = []
     private var readAt: Instant?
     private(set) var key: [UInt8] = []
+    /// The other workers that take new turns, as of the last answer: asked for with every turn.
+    private var servingNames: [String] = []
 
     init(own: String) {
         self.own = own
@@ -24,7 +26,11 @@ struct PeerDirectory: Sendable {
         entries = reports.entries
         key = reports.key
         readAt = asked
+        servingNames = serving(asked).map(\.worker)
     }
+
+    /// The names of the workers that a session may be left to.
+    func servingNames(_ now: Instant) -> [String] { isCurrent(now) ? servingNames : [] }
 
     /// L2 has answered lately; without that nobody is known to be there, nor to be gone.
     func isCurrent(_ now: Instant) -> Bool {

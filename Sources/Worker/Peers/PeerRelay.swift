@@ -36,6 +36,18 @@ struct PeerRelay: Sendable {
     let metrics: RelayMetrics
     let now: @Sendable () -> Int64
 
+    /// A client for relayed requests alone: each long-lived stream of another worker's session takes a connection.
+    static func client(connections: Int, _ logger: Logger) -> HTTPClient {
+        var configuration = HTTPClient.Configuration()
+        configuration.maxConnectionsPerHost = connections
+        configuration.maxTotalConnections = connections
+        configuration.maxRequests = connections
+        configuration.connectTimeout = .seconds(1)
+        // Pods are in the cluster's own network.
+        configuration.proxies = ProxySettings(http: nil, https: nil)
+        return HTTPClient(configuration: configuration, logger: logger)
+    }
+
     /// - Parameter session: the session that the request is for, where its fields don't say it.
     func forward(
         _ request: ServerRequest, _ caller: Credentials.Caller, session: SessionID?, to worker: String

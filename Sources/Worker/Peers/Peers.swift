@@ -22,7 +22,7 @@ final class Peers: Sendable {
     var key: [UInt8] { directory.withLock(\.key) }
 
     /// The names of the workers to which a turn may be relayed.
-    var serving: [String] { directory.withLock { $0.serving(.now).map(\.worker) } }
+    var serving: [String] { directory.withLock { $0.servingNames(.now) } }
 
     func lease(of worker: String) -> PeerDirectory.Lease { directory.withLock { $0.lease(of: worker, .now) } }
     func address(of worker: String) -> String? { directory.withLock { $0.address(of: worker, .now) } }

@@ -3,6 +3,20 @@ import Agent
 import Memory
 import NIOCore
 
+/// How a turn came to its last event.
+enum TurnEnd: Sendable {
+    case completed, failed
+
+    /// Nil where more is to come.
+    init?(_ last: TurnEvent?) {
+        switch last {
+        case .committed: self = .completed
+        case .failed: self = .failed
+        default: return nil
+        }
+    }
+}
+
 /// A whole event with its empty line at the end.
 struct EncodedEvent: Sendable {
     var id: EventID

@@ -42,6 +42,8 @@ final class SessionFeeds: Sendable {
         var events = EventLog()
         /// The turn that writes to it.
         var running: TurnID?
+        /// The turn that ended last, where its reply is whole.
+        var completed: TurnID?
     }
 
     fileprivate struct Shared: Sendable {
@@ -66,6 +68,11 @@ final class SessionFeeds: Sendable {
 
     /// The logged turn that runs in this process.
     func running(_ session: Digest128) -> TurnID? { shared.withLock { $0.logs[session]?.running } }
+
+    /// Whether the turn runs in this process, or has ended with a whole reply whose end is here.
+    func canTellEnd(of turn: TurnID, _ session: Digest128) -> Bool {
+        shared.withLock { $0.logs[session].map { $0.running == turn || $0.completed == turn } ?? false }
+    }
 
     /// Whether a client that has seen this event can be told the rest from here.
     func canContinue(after id: EventID, _ session: Digest128) -> Bool {
@@ -130,14 +137,17 @@ final class SessionFeeds: Sendable {
         shared.withLock { $0.logs[session]?.events.nextIndex ?? 0 }
     }
 
-    /// - Parameter isLast: the turn tells nothing after these.
-    func publish(_ session: Digest128, _ events: [EncodedEvent], logged: Bool, isLast: Bool) {
+    /// - Parameter end: the turn tells nothing after these.
+    func publish(_ session: Digest128, _ events: [EncodedEvent], logged: Bool, end: TurnEnd?) {
         guard let first = events.first else { return }
         let subscribers = shared.withLock { shared -> [Subscriber] in
             if logged, let before = shared.logs[session]?.events.bytes {
                 for event in events { shared.logs[session]?.events.append(id: event.id, event.bytes) }
                 shared.logBytes += (shared.logs[session]?.events.bytes ?? before) - before
-                if isLast { shared.logs[session]?.running = nil }
+                if let end {
+                    shared.logs[session]?.running = nil
+                    shared.logs[session]?.completed = end == .completed ? first.id.turn : nil
+                }
             }
             return shared.subscribers[session]?.list ?? []
         }
@@ -148,7 +158,7 @@ final class SessionFeeds: Sendable {
             joined.writeBuffer(&copy)
         }
         for subscriber in subscribers {
-            if isLast, subscriber.endsWith == first.id.turn {
+            if end != nil, subscriber.endsWith == first.id.turn {
                 subscriber.close(with: joined)
             } else {
                 subscriber.send(joined)

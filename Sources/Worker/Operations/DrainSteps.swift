@@ -1,0 +1,68 @@
+/// The steps of a drain, one after the other: the delay, the refusals, the goodbyes, the last turn.
+import Logging
+import NIOCore
+
+extension AgentWorker {
+    /// Returns when nothing of the public runs any more, or what still does was told to end.
+    func carryOut(
+        _ admission: Admission, _ feeds: SessionFeeds, _ ports: [HTTPListener]
+    ) async {
+        guard case .begin(let delay) = drain.begin(delay: settings.drainDelay) else { return }
+        let timeout = config.spec.drain.timeout.duration
+        logger.info(
+            "draining",
+            metadata: ["delay": "\(delay)", "runningTurns": "\(admission.counts.running)"])
+        await withTaskGroup(of: Void.self) { tasks in
+            // What may end the drain before everything has ended.
+            tasks.addTask { [drain] in
+                guard (try? await Task.sleep(for: delay + timeout)) != nil else { return }
+                drain.timeIsOver()
+            }
+            tasks.addTask { [drain] in
+                await drain.cut.wait()
+                guard drain.cut.isSet else { return }
+                for port in ports { port.cutRunning() }
+            }
+            // The delay is cut short where nobody can wait.
+            await withTaskGroup(of: Void.self) { race in
+                race.addTask { try? await Task.sleep(for: delay) }
+                race.addTask { [drain] in await drain.cut.wait() }
+                await race.next()
+                race.cancelAll()
+            }
+            drain.delayEnded()
+            ports[0].beginDraining()
+            admission.beginDraining()
+            await feeds.reconnectAll(within: timeout / 2) { await admission.drained() }
+            for port in ports { await port.stopAccepting() }
+            tasks.cancelAll()
+        }
+    }
+}
+
+extension SessionFeeds {
+    /// Tells every long-lived stream to reconnect and ends it, spread over the window; those that follow a running turn last, when
+    /// it has ended. Returns early where its task is cancelled.
+    func reconnectAll(within limit: Duration, turnsEnded: @Sendable () async -> Void) async {
+        await reconnect(streams().idle, within: limit)
+        await turnsEnded()
+        let (idle, busy) = streams()
+        await reconnect(idle + busy, within: limit)
+    }
+
+    private func reconnect(_ streams: [Subscriber], within limit: Duration) async {
+        let plan = ReconnectPlan(streams: streams.count, limit: limit)
+        let began = ContinuousClock.now
+        var told = 0
+        while told < streams.count {
+            let due = plan.told(after: began.duration(to: .now))
+            for stream in streams[told..<due] {
+                // They come back at different times too.
+                stream.close(
+                    with: NativeEventEncoder.reconnect(after: .milliseconds(Int.random(in: 100...2000))))
+            }
+            told = due
+            if told < streams.count, (try? await Task.sleep(for: .milliseconds(20))) == nil { return }
+        }
+    }
+}
