@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import affinity
 import locomo
 import processes
 import recall
@@ -21,6 +22,7 @@ import throughput
 
 MEASUREMENTS = {
     "reads": state_reads.measure,
+    "affinity": affinity.measure,
     "resume": resume.measure,
     "rows": rows.measure,
     "recall": recall.measure,

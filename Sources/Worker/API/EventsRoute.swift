@@ -34,7 +34,7 @@ extension PublicAPI {
     }
 
     /// The worker that has the session, where it is another one.
-    private func owner(of scope: Scope) async -> String? {
+    func owner(of scope: Scope) async -> String? {
         guard let relay,
             // Where L2 doesn't answer, this worker is as good as any.
             let owner = try? await relay.peers.live.session(scope).owner, owner != relay.peers.own

@@ -69,7 +69,7 @@ struct PublicAPI: Sendable {
             case .events(let session): try await events(request, caller, session, origin)
             case .session(let session): try await describe(request, caller, session)
             case .messages(let session): try await messages(request, caller, session)
-            case .release(let session): try await release(request, caller, session)
+            case .release(let session): try await release(request, caller, session, origin)
             case .forget(let session): try await forget(request, caller, session)
             case .memorySearch: try await searchMemories(request, caller)
             case .models: request.exchange.respond(Response(.ok, body: modelList()))

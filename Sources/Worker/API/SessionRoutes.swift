@@ -62,8 +62,17 @@ extension PublicAPI {
         exchange.finish()
     }
 
-    func release(_ request: ServerRequest, _ caller: Credentials.Caller, _ id: String) async throws {
-        let scope = try scope(caller, request, session: try SessionID(id, param: "session id"))
+    /// By the worker that has the session in L1.
+    func release(
+        _ request: ServerRequest, _ caller: Credentials.Caller, _ id: String, _ origin: RequestOrigin
+    ) async throws {
+        let session = try SessionID(id, param: "session id")
+        let scope = try scope(caller, request, session: session)
+        if origin == .client, let owner = await owner(of: scope),
+            case .answered = await relay?.forward(request, caller, session: session, to: owner)
+        {
+            return
+        }
         try await memory.release(scope)
         request.exchange.respond(Response(.ok, body: Self.outcome(id, "released", true)))
     }
