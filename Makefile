@@ -6,7 +6,7 @@ MANIFEST ?= examples/minimal.yaml
 RELEASE := .build/release/agentpool
 
 BUILD_PACKAGES := libcurl4-openssl-dev libssl-dev libsqlite3-dev libhiredis-dev
-TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tools busybox
+TEST_PACKAGES := python3 python3-h2 python3-venv openssl redis-server redis-tools busybox haproxy curl
 # The Milvus servers that tests run on.
 STORES := $(CURDIR)/.build/stores
 TEST := Tests/again Tests/swift-test --skip-build

@@ -18,12 +18,12 @@ from servers import LITE, Counters, Nodes, milvus_lite, model, redis_cluster
 from tables import Cell, percent, table
 
 # All else that is sent loads a session or its memories, so a command that is new to this list counts against L1.
-WRITES = {f"script {name}" for name in ("commit", "claim", "record", "finish", "give back", "forget", "enter", "keep recalled")}
+WRITES = {f"script {name}" for name in ("commit", "claim", "record", "finish", "give back", "forget", "enter", "keep recalled", "take session", "add events")}
 ROUNDS = {f"script {name}" for name in ("attend", "reschedule", "forget work", "complete forget")}
 INDEXES = {"ZADD", "ZREM", "ZRANGE", "ZCOUNT", "ZCARD", "HSET", "HDEL", "HLEN", "HSCAN"}
 CONNECTION = {"AUTH", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "HELLO", "INFO", "PING", "ROLE", "SUBSCRIBE", "WAIT"}
 # What workers tell themselves and each other, and the look whether a node takes writes.
-BETWEEN_WORKERS = {"PUBLISH", "SET", PUSHED}
+BETWEEN_WORKERS = {"PUBLISH", "SET", PUSHED, "script report"}
 NO_STATE_READS = WRITES | ROUNDS | INDEXES | CONNECTION | BETWEEN_WORKERS | {"scripts not yet known to the node"}
 CLIENTS = 8
 

@@ -8,6 +8,7 @@ import sys
 import bad_stores
 import crash
 import drain
+import drain_streams
 import memory
 import operator_faults
 import operator_kills
@@ -15,6 +16,7 @@ import operator_pause
 import outages
 import purge
 import refusals
+import rolling
 import sdk
 import secure_redis
 import slow_reader
@@ -32,6 +34,7 @@ def main() -> None:
         "sdk": sdk.program,
         "memory": memory.program,
         "drain": drain.program,
+        "drain_streams": drain_streams.check,
         "refusals": refusals.program,
         "slow_reader": slow_reader.program,
         "secure_redis": secure_redis.program,
@@ -40,6 +43,7 @@ def main() -> None:
         "bad_stores": bad_stores.program,
         "crash": crash.check,
         "outages": outages.check,
+        "rolling": rolling.check,
         "operator_kills": operator_kills.check,
         "operator_pause": operator_pause.check,
         "operator_faults": operator_faults.check,

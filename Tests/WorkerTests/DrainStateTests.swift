@@ -43,6 +43,14 @@ struct DrainStateTests {
         #expect(ReconnectPlan(streams: 0, limit: .zero).told(after: .zero) == 0)
     }
 
+    @Test("refuses a new turn with the time to come again, and voids the cookie that would bring it back here")
+    func refusal() {
+        let fields = APIError.draining.response.head.fields
+        #expect(fields.contains { $0 == ("Retry-After", "1") })
+        #expect(fields.contains { $0 == ("Set-Cookie", "agentpool-route=; Path=/; Max-Age=0") })
+        #expect(!APIError.overloaded("").response.head.fields.contains { $0.name == "Set-Cookie" })
+    }
+
     @Test("wakes whoever waits for one of its steps, and whoever asks later at once")
     func signal() async {
         let signal = OnceSignal()

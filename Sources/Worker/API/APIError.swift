@@ -1,6 +1,7 @@
 /// Every error that a client can meet, in OpenAI's shape: status, type, code, message and the field at fault.
 import Agent
 import NIOHTTP1
+import PoolAPI
 
 struct APIError: Error, Sendable, Equatable {
     var status: HTTPResponseStatus
@@ -91,6 +92,10 @@ struct APIError: Error, Sendable, Equatable {
         var fields: [(name: String, value: String)] = []
         if let retryAfter { fields.append(("Retry-After", String(retryAfter))) }
         if status == .unauthorized { fields.append(("WWW-Authenticate", "Bearer")) }
+        // Whoever comes again is not to be sent to the same pod: the proxy's cookie is void.
+        if self == .draining {
+            fields.append(("Set-Cookie", "\(PoolNames.routeCookie)=; Path=/; Max-Age=0"))
+        }
         return Response(status, fields, body: json)
     }
 }

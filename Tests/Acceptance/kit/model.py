@@ -93,6 +93,7 @@ class ModelServer:
     on_sent_all: Callable[[Ask], None] | None = None
     on_begun: Callable[[Ask], None] | None = None
     send_buffer: int | None = None
+    keeps_asks: bool = True  # else `asks` stays empty, for runs that are too long to keep everything
 
     def __post_init__(self) -> None:
         outer = self
@@ -135,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         ask = Ask(_kind(self.path, body), body, time.monotonic())
-        self.model.asks.append(ask)
+        if self.model.keeps_asks:
+            self.model.asks.append(ask)
         if self.model.on_begun:
             self.model.on_begun(ask)
         if ask.kind == "embedding":
@@ -187,8 +189,9 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         if reply.before_each:
             reply.before_each(index)
-        readable, _, _ = select.select([self.connection], [], [], reply.gap if index else 0)
-        if readable and not self.connection.recv(1, socket.MSG_PEEK):
+        hang_up = select.poll()
+        hang_up.register(self.connection, select.POLLIN)
+        if hang_up.poll(reply.gap * 1000 if index else 0) and not self.connection.recv(1, socket.MSG_PEEK):
             ask.client_gone = time.monotonic()
             self.close_connection = True
             return True

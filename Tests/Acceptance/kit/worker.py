@@ -14,9 +14,9 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
-from kit.model import DIMENSIONS, INSTRUCTIONS, ModelServer
+from kit.model import DIMENSIONS, INSTRUCTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -46,7 +46,13 @@ def free_port() -> int:
                 return port
 
 
-def manifest(model: ModelServer, secrets: dict[str, dict[str, str]] | None = None, **spec: Any) -> str:
+class Endpoint(Protocol):
+    """Where a model is served, by this process or another one."""
+
+    url: str
+
+
+def manifest(model: Endpoint, secrets: dict[str, dict[str, str]] | None = None, **spec: Any) -> str:
     """A pool that talks to the stand-in, with the given Secrets beside it. JSON documents, which YAML readers read."""
     pool = {
         "apiVersion": "agentpool.dev/v1alpha1",
