@@ -14,6 +14,7 @@ public final class SessionMemory: Sendable {
         var doubts: [Digest128: Doubt] = [:]
         var lastTicket: UInt64 = 0
         var isClosed = false
+        var observer: @Sendable (Digest128) -> Void = { _ in }
     }
 
     /// Why a held session must not stay in L1 when its hold ends.
@@ -116,6 +117,11 @@ public final class SessionMemory: Sendable {
         checkpoints.released(scope)
     }
 
+    /// Calls `observer` with each session that another process has written to or forgotten. It must not block.
+    public func onForeignChange(_ observer: @escaping @Sendable (Digest128) -> Void) {
+        state.withLock { $0.observer = observer }
+    }
+
     /// Sends sessions away that are too old, or too many; how many.
     @discardableResult
     public func evictIdle() -> Int {
@@ -198,14 +204,16 @@ extension SessionMemory {
 
     /// What L1 has of a session, or of all, is not what L2 has any more.
     private func changedElsewhere(_ session: Digest128?) {
-        state.withLock { state in
+        let observer = state.withLock { state in
             // Whoever wrote last counts it.
             if let session { state.activity.forget(session) }
             for session in session.map({ [$0] }) ?? state.pool.keys {
                 state.pool.discard(session)
                 if state.pool.isHeld(session) { state.doubts[session] = .changed }
             }
+            return state.observer
         }
+        if let session { observer(session) }
     }
 
     /// Ends a hold; the next turn in line gets the session.

@@ -125,6 +125,10 @@ public struct AgentWorker: Service {
         let readiness = SharedReadiness()
         let journal = TurnJournal(
             live: live, ownership: LivePolicy.ownership(spec), logger: logger)
+        memory.onForeignChange { session in
+            journal.lost(session)
+            feeds.drop(session)
+        }
         let peers = live.map { Peers(live: $0, logger: logger) }
         let relays = RelayMetrics()
         let relay = peers.map {

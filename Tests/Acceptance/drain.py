@@ -115,6 +115,22 @@ def drain_waits(checks: Checks, model: ModelServer) -> None:
         checks.equal("drain: and all were whole", running.whole(), [True] * TURNS)
 
 
+def hurried(checks: Checks, model: ModelServer) -> None:
+    """Who can't wait says so by a second signal: every open stream is told, and the exit code says that replies were cut."""
+    with Worker(manifest(model, drain=DRAIN, concurrency=CONCURRENCY)) as worker:
+        running = Running(worker)
+        worker.terminate()
+        time.sleep(0.5)
+        checks.holds("two signals: the first waits for the turns", running.any_left())
+        worker.terminate()
+        checks.equal("two signals: no reply looks whole", running.whole(), [False] * TURNS)
+        told = [t.error.get("code") if isinstance(t, Turn) else t for t in running.turns]
+        checks.equal("two signals: every client is told", told, ["worker_ended"] * TURNS)
+        checks.equal("two signals: the exit code is 1", worker.wait(20), 1)
+        stored = [turn for turns in read_remains(worker.data).turns.values() for turn in turns]
+        checks.equal("two signals: what there was is kept", len(stored), TURNS)
+
+
 def program(checks: Checks) -> None:
     def reply(ask: Ask) -> Reply:
         answer = echo(ask)
@@ -125,6 +141,7 @@ def program(checks: Checks) -> None:
     by_signal(checks, model)
     by_command(checks, model)
     drain_waits(checks, model)
+    hurried(checks, model)
     model.close()
 
 

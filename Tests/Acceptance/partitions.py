@@ -1,4 +1,4 @@
-"""Two workers are cut from their Redis Cluster and from their Milvus by pulled cables: no acknowledged turn is lost, none doubled, and who waits is told."""
+"""Two workers are cut from their Redis Cluster and from their Milvus in real networks: no acknowledged turn is lost, none doubled, and who waits is told."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from kit.watch import Look, Watch, metric, readiness
 from kit.worker import Worker, manifest
 
 STREAMS = 12
-LENGTHS = Lengths(2, 5, (0.1, 0.3), short=0.5)
-STEADY = 3.0  # seconds of quiet before a cut
+LENGTHS = Lengths(1.5, 3, (0.1, 0.3), short=0.5)
+STEADY = 4.0  # seconds of quiet before a cut: no turn that it concerns sees the next one too
 RECOVERY = 15.0  # seconds after a cut in which all must be as before
 BRIEF = 1  # seconds of a cut that no probe may notice
 LONG = 30  # seconds of a cut that every probe must notice
@@ -31,7 +31,7 @@ CODE = re.compile(r"""['"]code['"]: ?['"](\w+)['"]""")
 
 @dataclass
 class Cut:
-    """One cable pulled for a while, as the probes and the clients saw it. Times are `time.monotonic`."""
+    """One cable cut for a while, as the probes and the clients saw it. Times are `time.monotonic`."""
 
     store: Store
     seconds: int

@@ -43,7 +43,7 @@ struct DrainStateTests {
         #expect(ReconnectPlan(streams: 0, limit: .zero).told(after: .zero) == 0)
     }
 
-    @Test("refuses a new turn with the time to come again, and voids the cookie that would bring it back here")
+    @Test("refuses a new turn with the time to come again, and voids the cookie that would bring it back")
     func refusal() {
         let fields = APIError.draining.response.head.fields
         #expect(fields.contains { $0 == ("Retry-After", "1") })

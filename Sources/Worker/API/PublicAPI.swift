@@ -37,6 +37,7 @@ struct PublicAPI: Sendable {
                     request.head, body: request.body.readableBytesView, own: relay.peers.own,
                     now: relay.now(), key: relay.peers.key)
             } catch {
+                // Whoever has sent it serves the request itself then.
                 throw error == .otherWorker ? .misdirected : .notAPeer
             }
         }
@@ -147,7 +148,7 @@ struct PublicAPI: Sendable {
 
 extension APIError {
     fileprivate static let notAPeer = APIError(
-        .forbidden, type: "permission_error", code: "not_a_peer",
+        .misdirectedRequest, type: "permission_error", code: "not_a_peer",
         "This port takes requests of the pool's own workers only.")
 }
 

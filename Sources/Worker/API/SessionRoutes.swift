@@ -81,6 +81,7 @@ extension PublicAPI {
     func forget(_ request: ServerRequest, _ caller: Credentials.Caller, _ id: String) async throws {
         let scope = try scope(caller, request, session: try SessionID(id, param: "session id"))
         let done = try await memory.forget(scope) == .done
+        feeds.drop(scope.session)
         request.exchange.respond(
             Response(done ? .ok : .accepted, body: Self.outcome(id, "deleted", done)))
     }

@@ -88,6 +88,7 @@ struct PeerRelay: Sendable {
                 if let ended { outcome = ended }
                 race.cancelAll()
             }
+            if drain.cut.isSet { end(request.exchange, .workerEnded, isNative: Self.isNative(call)) }
             return outcome
         }
     }
@@ -107,6 +108,7 @@ struct PeerRelay: Sendable {
         }
         guard response.status != HTTPResponseStatus.misdirectedRequest.code else {
             response.body.cancel()
+            metrics.failed()
             return .notTaken
         }
         metrics.relayed()
@@ -116,7 +118,7 @@ struct PeerRelay: Sendable {
                 .map { (name: $0.name, value: $0.value) })
         do {
             if response.headers["content-type"]?.hasPrefix("text/event-stream") == true {
-                try await stream(response.body, head, exchange, isNative: call.url.contains("/v1/sessions/"))
+                try await stream(response.body, head, exchange, isNative: Self.isNative(call))
             } else {
                 let body = try await response.body.collect(upTo: Self.maxBytes)
                 var whole = Response(head.status, body: body)
@@ -144,18 +146,23 @@ struct PeerRelay: Sendable {
             exchange.finish()
         } catch let error as TransportError where error.kind != .cancelled {
             metrics.failed()
-            let last =
-                isNative ? NativeEventEncoder.cut(.workerLost) : ChatStreamEncoder.errorEvent(.workerLost)
-            var buffer = ByteBufferAllocator().buffer(capacity: last.readableBytes + 16)
-            buffer.writeFramed(exchange.streamFraming) { buffer in
-                // An event of which only a part has come must not swallow this one.
-                buffer.writeStaticString("\n\n")
-                var last = last
-                buffer.writeBuffer(&last)
-            }
-            try await exchange.send(buffer)
-            exchange.finish()
+            end(exchange, .workerLost, isNative: isNative)
         }
+    }
+
+    private static func isNative(_ call: HTTPRequest) -> Bool { call.url.contains("/v1/sessions/") }
+
+    /// Ends an answer that can't come to its own end; one that has is over.
+    private func end(_ exchange: Exchange, _ error: APIError, isNative: Bool) {
+        let last = isNative ? NativeEventEncoder.cut(error) : ChatStreamEncoder.errorEvent(error)
+        var buffer = ByteBufferAllocator().buffer(capacity: last.readableBytes + 16)
+        buffer.writeFramed(exchange.streamFraming) { buffer in
+            // An event of which only a part has come must not swallow this one.
+            buffer.writeStaticString("\n\n")
+            var last = last
+            buffer.writeBuffer(&last)
+        }
+        exchange.respond(error.response, lateBytes: buffer)
     }
 
     /// A stream that only follows a session does not hold up this worker's end.

@@ -27,6 +27,12 @@ struct EventLog: Sendable {
         }
     }
 
+    /// What follows has new indices, so that whoever was behind learns it.
+    mutating func removeAll() {
+        events.removeAll(keepingCapacity: false)
+        bytes = 0
+    }
+
     enum Reading {
         case events([LoggedEvent])
         /// Some of what follows has left the log.

@@ -44,6 +44,11 @@ final class SessionFeeds: Sendable {
         var running: TurnID?
         /// The turn that ended last, where its reply is whole.
         var completed: TurnID?
+        /// Nobody may come back to what is here once the running turn has ended.
+        var isDropped = false
+
+        /// What a client may be told of it.
+        var told: EventLog? { isDropped && running == nil ? nil : events }
     }
 
     fileprivate struct Shared: Sendable {
@@ -71,12 +76,15 @@ final class SessionFeeds: Sendable {
 
     /// Whether the turn runs in this process, or has ended with a whole reply whose end is here.
     func canTellEnd(of turn: TurnID, _ session: Digest128) -> Bool {
-        shared.withLock { $0.logs[session].map { $0.running == turn || $0.completed == turn } ?? false }
+        shared.withLock { shared in
+            guard let log = shared.logs[session], log.told != nil else { return false }
+            return log.running == turn || log.completed == turn
+        }
     }
 
     /// Whether a client that has seen this event can be told the rest from here.
     func canContinue(after id: EventID, _ session: Digest128) -> Bool {
-        shared.withLock { $0.logs[session]?.events.continuation(after: id) != nil }
+        shared.withLock { $0.logs[session]?.told?.continuation(after: id) != nil }
     }
 
     func lastAttempt(of turn: TurnID, _ session: Digest128) -> Int? {
@@ -91,8 +99,8 @@ final class SessionFeeds: Sendable {
             let index: Int? =
                 switch beginning {
                 case .nothing, .missed: nil
-                case .after(let id): log?.events.continuation(after: id)
-                case .wholeTurn(let turn): log?.events.start(of: turn)
+                case .after(let id): log?.told?.continuation(after: id)
+                case .wholeTurn(let turn): log?.told?.start(of: turn)
                 }
             var missed = index.flatMap { log?.events.joined(from: $0) } ?? ByteBuffer()
             if case .missed(let bytes) = beginning { missed = bytes }
@@ -122,14 +130,20 @@ final class SessionFeeds: Sendable {
     func beginTurn(_ turn: TurnID, _ session: Digest128) {
         shared.withLock { shared in
             if shared.logs[session] != nil { shared.logOrder.removeAll { $0 == session } }
+            if shared.logs[session]?.isDropped == true { shared.clear(session) }
             shared.logs[session, default: Log()].running = turn
             shared.logOrder.append(session)
             shared.trim()
         }
     }
 
-    func endTurn(_ turn: TurnID, _ session: Digest128) {
-        shared.withLock { if $0.logs[session]?.running == turn { $0.logs[session]?.running = nil } }
+    /// What is kept of the session is not to be told any more: it was forgotten, or another worker goes on with it. A turn that
+    /// runs tells its followers the rest.
+    func drop(_ session: Digest128) {
+        shared.withLock { shared in
+            guard let log = shared.logs[session] else { return }
+            if log.running == nil { shared.clear(session) } else { shared.logs[session]?.isDropped = true }
+        }
     }
 
     /// Where the next event of the session's log will stand.
@@ -183,6 +197,14 @@ final class SessionFeeds: Sendable {
 }
 
 extension SessionFeeds.Shared {
+    /// Forgets the session's events. Who still reads them is told that they are lost.
+    fileprivate mutating func clear(_ session: Digest128) {
+        logBytes -= logs[session]?.events.bytes ?? 0
+        logs[session]?.events.removeAll()
+        logs[session]?.isDropped = false
+        logs[session]?.completed = nil
+    }
+
     /// Drops the oldest logs that no turn writes, while there are too many or too large ones.
     fileprivate mutating func trim() {
         var index = 0

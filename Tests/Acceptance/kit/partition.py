@@ -1,4 +1,4 @@
-"""Two network namespaces without a way out, one for stores and one for workers, and a cable for each store that can be pulled; needs root."""
+"""Two network namespaces without a way out, one for stores and one for workers, and a cable to each store that can be cut; needs root."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 Store = Literal["redis", "milvus"]
 ADDRESSES: dict[Store, str] = {"redis": "10.213.1.1", "milvus": "10.213.2.1"}  # of the stores' ends
+NOBODY = "02:00:00:00:00:99"  # no card has it
 CLONE_NEWNET = 0x40000000
 
 
@@ -31,8 +32,7 @@ class Network:
             for store, address in ADDRESSES.items():
                 # The cable has the store's name at both ends.
                 _ip("link", "add", store, "netns", self.stores, "type", "veth", "peer", store, "netns", self.workers)
-                other = address.removesuffix("1") + "2"
-                for namespace, own in ((self.stores, address), (self.workers, other)):
+                for namespace, own in ((self.stores, address), (self.workers, _opposite(store))):
                     _ip("-n", namespace, "address", "add", f"{own}/30", "dev", store)
                     _ip("-n", namespace, "link", "set", store, "up")
         except BaseException:
@@ -57,12 +57,23 @@ class Network:
 
     @contextmanager
     def cut(self, store: Store) -> Iterator[None]:
-        """Nothing gets from the workers to the store, or back, and nobody is told."""
-        _ip("-n", self.stores, "link", "set", store, "down")
+        """Nothing gets from the workers to the store, or back, and nobody is told: every frame is addressed to no one."""
+        for namespace, other in self._ends(store):
+            _ip("-n", namespace, "neighbour", "replace", other, "lladdr", NOBODY, "dev", store, "nud", "permanent")
         try:
             yield
         finally:
-            _ip("-n", self.stores, "link", "set", store, "up")
+            for namespace, other in self._ends(store):
+                _ip("-n", namespace, "neighbour", "delete", other, "dev", store)
+
+    def _ends(self, store: Store) -> list[tuple[str, str]]:
+        """Both namespaces, each with the address at the other end of the store's cable."""
+        return [(self.stores, _opposite(store)), (self.workers, ADDRESSES[store])]
+
+
+def _opposite(store: Store) -> str:
+    """The address of the workers' end."""
+    return ADDRESSES[store].removesuffix("1") + "2"
 
 
 def is_possible() -> bool:
