@@ -53,7 +53,8 @@ class Cut:
     def line(self) -> str:
         codes = Counter(code for spoken in self.said for error in spoken.errors for code in CODE.findall(error))
         statuses = Counter(status for spoken in self.said for status in spoken.statuses)
-        waited = [spoken.ended - spoken.begun - spoken.recital.seconds for spoken in self.said if spoken.ended]
+        # A client that asks for more of a turn that has failed hears nothing, and waits for as long as it likes.
+        waited = [s.ended - s.begun - s.recital.seconds for s in self.said if s.ended and not s.silences]
         words = Counter(f"{look.status} {look.word}" for _, look in self.looks)
         parts = [
             f"readyz {', '.join(words)}",
@@ -66,6 +67,7 @@ class Cut:
             f"{sum(spoken.cuts for spoken in self.said)} streams cut",
             f"{sum(sum(spoken.resumed.values()) for spoken in self.said)} resumed",
             f"{sum(spoken.restarts for spoken in self.said)} told anew",
+            f"{sum(spoken.silences for spoken in self.said)} streams silent",
             f"turns waited {max(waited, default=0):.1f} s at most",
             f"the next acknowledged {_after(self.healed, self.next_whole)} after its end",
         ]
