@@ -1,4 +1,4 @@
-/// The worker process's whole life: opens the stores, serves both ports, maintains the memory, drains, ends.
+/// The worker process's whole life: opens the stores, serves its ports, maintains the memory, drains, ends.
 import Agent
 import Foundation
 import Logging
@@ -8,44 +8,6 @@ import NIOPosix
 import PoolAPI
 import ServiceLifecycle
 import Transport
-
-/// What a worker needs beside its configuration: where it listens, keeps its files and finds its secrets.
-public struct WorkerSettings: Sendable {
-    public var host = "127.0.0.1"
-    /// 0: any free port.
-    public var port = WorkerPort.public
-    public var adminHost = "127.0.0.1"
-    public var adminPort = WorkerPort.admin
-    /// The port for requests of the pool's other workers, and what they are told to reach it by. Used only with a shared store; a host
-    /// without an advertised one is not reached.
-    public var peerHost = "127.0.0.1"
-    public var peerPort = 0
-    public var advertisedPeerHost: String?
-    /// Take any free admin port where `adminPort` is taken.
-    public var adminPortMayChange = false
-    /// Of the embedded stores.
-    public var dataDirectory: String
-    public var podName: String
-    /// How long a drain goes on serving before it refuses.
-    public var drainDelay: Duration = .zero
-    public var maxConnections = 19_000
-    public var limits = ConnectionLimits()
-    /// One core is left to the thread that talks to the models.
-    public var eventLoopThreads = max(1, System.coreCount - 1)
-
-    public init(dataDirectory: String, podName: String) {
-        self.dataDirectory = dataDirectory
-        self.podName = podName
-    }
-}
-
-/// Where a started worker can be reached.
-public struct WorkerAddresses: Sendable {
-    public var port: Int
-    public var adminPort: Int
-    /// Nil where there are no other workers.
-    public var peerPort: Int?
-}
 
 public struct AgentWorker: Service {
     let config: WorkerConfig
@@ -304,30 +266,4 @@ public struct WorkerStartError: Error, CustomStringConvertible {
     public var mend: String
 
     public var description: String { "\(field): \(problem); \(mend)" }
-}
-
-extension LivePolicy {
-    init(_ spec: AgentPoolSpec) {
-        let ownership = Self.ownership(spec)
-        self.init(
-            retention: 600_000,
-            // A turn that is silent until its time is over still has its worker.
-            ownership: (ownership + spec.concurrency.turnTimeout.duration).components.seconds * 1000,
-            maxEventBytes: EventLog.maxBytes)
-    }
-
-    /// A session that has been idle for so long is nobody's, so that it may be served wherever it comes next.
-    static func ownership(_ spec: AgentPoolSpec) -> Duration { spec.memory.session.idleTTL.duration }
-}
-
-extension MemoryConfiguration {
-    init(_ spec: AgentPoolSpec.Memory) {
-        self.init(
-            bufferRounds: spec.buffer.rounds, maxSessionBytes: spec.session.maxBytes.bytes,
-            idleTTL: spec.session.idleTTL.duration, checkpointTTL: spec.checkpointTTL,
-            recall: RecallSettings(
-                topK: spec.recall.topK, minScore: spec.recall.minScore,
-                deadline: spec.recall.deadline.duration,
-                embeddingDeadline: spec.recall.embeddingDeadline.duration))
-    }
 }
