@@ -1,4 +1,4 @@
-"""What KEDA and the HorizontalPodAutoscaler make of a pool's load: how many pods they want, and for how long they wanted another number than they should have."""
+"""What KEDA and the HorizontalPodAutoscaler make of a pool's load, and for how long they asked for too many pods or too few."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Policy:
 def desired(total: int, pods: int, pods_before: int, policy: Policy) -> int:
     """The pods that a load asks for, where `pods` are there and `pods_before` were when the policy's period began.
 
-    KEDA's metrics-api scaler hands the total to an external metric with a target of type AverageValue. For that the
-    HorizontalPodAutoscaler's algorithm ("Algorithm details" in the documentation of Kubernetes) divides the total by the pods:
+    KEDA's metrics-api scaler hands the total to an external metric with a target of type AverageValue. For that the algorithm
+    of the HorizontalPodAutoscaler ("Algorithm details" in the documentation of Kubernetes) divides the total by the pods:
 
         ratio = (total / pods) / target
         desired = pods                        where |ratio - 1| <= tolerance
         desired = ceil(total / target)        otherwise
 
-    Then come the bounds of scaleDown's policies, floor(pods_before * (1 - percent / 100)), and minReplicas and maxReplicas.
-    The stabilisation window is left out: it would hide what is looked for.
+    Then come the bound of scaleDown's policy, floor(pods_before * (1 - percent / 100)), and minReplicas and maxReplicas. The
+    stabilisation window is left out: it would hide what is looked for.
     """
     ratio = total / (pods * policy.target)
     wanted = pods if abs(ratio - 1) <= TOLERANCE else math.ceil(total / policy.target)
@@ -60,7 +60,7 @@ class Sample:
 
 @dataclass
 class Difference:
-    """A stretch of looks that asked for another number of pods than they should have; it ends with the first that did not."""
+    """A stretch of looks that asked for another number of pods than the true sum; the first that did not ends it."""
 
     looks: list[float]
     ended: float

@@ -1,4 +1,4 @@
-"""The workers of one pool on a Redis of its own, which a test starts, drains and kills one by one, and asks for the pool's load all the time."""
+"""The workers of a pool on a Redis of its own: started, drained and killed one by one, and asked for the load all the time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -23,6 +24,7 @@ from kit.stores import HOST, Server
 from kit.worker import free_port, manifest
 
 PAUSE = 0.2  # seconds between two looks
+FEW = 5  # pods that are shown one by one
 END = 60.0  # seconds in which a drained pod must have ended
 
 
@@ -41,9 +43,18 @@ class Look:
     def is_right(self, expected: dict[str, Row]) -> bool:
         return not self.doubled and self.rows == expected and self.total == total_of(expected)
 
+    @property
+    def own(self) -> Row:
+        """What the worker that was asked told of itself."""
+        return (self.rows or {}).get(self.pod, Row())
+
     def __str__(self) -> str:
-        rows = ", ".join(f"{pod} {tuple(vars(row).values())}" for pod, row in sorted((self.rows or {}).items()))
-        return f"{self.status} {self.total} by {self.pod}: {rows}"
+        return f"{self.status} {shown(self.rows or {})} by {self.pod}"
+
+
+def shown(rows: dict[str, Row]) -> str:
+    pods = ", ".join(f"{pod} {tuple(vars(row).values())}" for pod, row in sorted(rows.items()))
+    return f"{total_of(rows)} of {pods if len(rows) <= FEW else f'{len(rows)} pods'}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +67,7 @@ class Terms:
 
 
 class Crew:
-    """Pods are started, drained and killed by the thread that made the crew: a process ends with the thread that started it."""
+    """Used by the thread that made it: a process ends with the thread that started it."""
 
     def __init__(self, name: str, size: int, terms: Terms, model: ModelServer) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="agentpool-crew-"))
@@ -100,10 +111,10 @@ class Crew:
     def client(self) -> Redis:
         return Redis(HOST, self.redis.port, decode_responses=True)
 
-    def choose(self, but: str = "") -> Pod:
-        """Some pod that takes new turns, another than the named one where there is any."""
+    def choose(self, but: Collection[str] = ()) -> Pod:
+        """Some pod that takes new turns, another than the named ones where there is any."""
         able = [pod for pod in self.pods if not pod.is_leaving]
-        return self._rng.choice([pod for pod in able if pod.name != but] or able)
+        return self._rng.choice([pod for pod in able if pod.name not in but] or able)
 
     def named(self, name: str) -> Pod:
         return next(pod for pod in self._started if pod.name == name)

@@ -1,4 +1,4 @@
-"""Two network namespaces without a way out, one for stores and one for workers, and a cable to each store that can be cut; needs root."""
+"""Network namespaces without a way out for stores and for workers, and cables between them that can be cut; needs root."""
 
 from __future__ import annotations
 
