@@ -4,27 +4,42 @@ struct ActivityWindow {
     let length: Int64
     /// Sessions counted, at most: beyond it the count stays there.
     let limit: Int
-    private var lastTurns: [Digest128: Int64] = [:]
+    private struct Session {
+        var lastTurn: Int64
+        var principal: Digest128
+    }
+
+    private var sessions: [Digest128: Session] = [:]
 
     init(length: Int64, limit: Int = 2_000_000) {
         self.length = length
         self.limit = limit
     }
 
-    mutating func note(_ session: Digest128, now: Int64) {
-        guard lastTurns.count < limit || lastTurns[session] != nil else { return }
-        lastTurns[session] = now
+    mutating func note(_ scope: Scope, now: Int64) {
+        guard sessions.count < limit || sessions[scope.session] != nil else { return }
+        sessions[scope.session] = Session(lastTurn: now, principal: scope.principal)
     }
 
     mutating func forget(_ session: Digest128) {
-        lastTurns[session] = nil
+        sessions[session] = nil
+    }
+
+    /// Every session that is counted, with its last turn's time.
+    var all: [(scope: Scope, lastTurn: Int64)] {
+        sessions.map { (Scope(principal: $1.principal, session: $0, sessionID: ""), $1.lastTurn) }
+    }
+
+    /// Counts a session no more, unless it has had a turn since.
+    mutating func forget(_ session: Digest128, lastTurn: Int64) {
+        if sessions[session]?.lastTurn == lastTurn { sessions[session] = nil }
     }
 
     /// Drops the sessions whose last turn is too long ago.
     mutating func prune(now: Int64) {
-        lastTurns = lastTurns.filter { now - $0.value < length }
+        sessions = sessions.filter { now - $0.value.lastTurn < length }
     }
 
     /// As of the last `prune`.
-    var count: Int { lastTurns.count }
+    var count: Int { sessions.count }
 }

@@ -45,6 +45,8 @@ public protocol CheckpointStore: Sendable {
 
     /// Whether other processes may change what this one holds in L1, and whether it would hear of that.
     var otherWriters: OtherWriters { get }
+    /// For each session, whether this process was the last to write to it.
+    func areOurs(_ sessions: [Scope]) async throws -> [Bool]
     /// A session has left L1; what the store holds there of its principal need not stay.
     func released(_ scope: Scope)
     /// Calls `handler` with each session that another process has changed; nil: any may have been changed. It must not
@@ -84,6 +86,7 @@ extension CheckpointStore {
         .here(try await load(scope, contextLimit: contextLimit), LiveSession())
     }
     public var otherWriters: OtherWriters { .none }
+    public func areOurs(_ sessions: [Scope]) async throws -> [Bool] { sessions.map { _ in true } }
     public func released(_ scope: Scope) {}
     public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {}
     public func fragments(

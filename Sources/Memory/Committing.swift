@@ -69,7 +69,7 @@ extension SessionMemory {
         let (limit, time) = (contextLimit, now())
         return state.withLock { state in
             state.counters.commits += 1
-            state.activity.note(scope.session, now: time)
+            state.activity.note(scope, now: time)
             if state.doubts[scope.session] == .onlyRead { state.doubts[scope.session] = nil }
             var applied = false
             let shared = state.pool.modify(scope.session) { content in

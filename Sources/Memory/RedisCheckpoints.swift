@@ -195,6 +195,18 @@ public struct RedisCheckpoints: CheckpointStore {
 
     public var otherWriters: OtherWriters { elsewhere.isListening ? .heard : .unheard }
 
+    public func areOurs(_ sessions: [Scope]) async throws -> [Bool] {
+        let commands = sessions.map { scope in
+            let key = keyspace.keys(scope).session
+            return RedisCommand("HGET", [key, "w"], key: key, isIdempotent: true)
+        }
+        return await client.send(commands).map { answer in
+            // Of one that can't be asked it is not known that another has it.
+            guard let worker = try? answer.get().bytes else { return true }
+            return worker == elsewhere.worker.bytes
+        }
+    }
+
     public func released(_ scope: Scope) {
         elsewhere.lost(scope.principal)
     }

@@ -51,6 +51,8 @@ public struct RedisKeyspace: Hashable, Sendable {
 struct RedisKeys {
     /// In the order in which the scripts name them.
     let all: [RedisArgument]
+    /// The session's checkpoint.
+    var session: RedisArgument { all[3] }
     /// Who has the session, and the events of its latest turn. They live as long as somebody may come back for them, not as
     /// long as the session.
     let live: [RedisArgument]

@@ -15,6 +15,8 @@ public final class SessionMemory: Sendable {
         var lastTicket: UInt64 = 0
         var isClosed = false
         var observer: @Sendable (Digest128) -> Void = { _ in }
+        /// Changes elsewhere may not have been heard since the sessions were counted.
+        var countIsDoubtful = false
     }
 
     /// Why a held session must not stay in L1 when its hold ends.
@@ -134,6 +136,36 @@ public final class SessionMemory: Sendable {
         }
     }
 
+    /// Whether a turn of the session would find it in L1.
+    public func isResident(_ scope: Scope) -> Bool {
+        state.withLock { $0.pool.isResident(scope.session) }
+    }
+
+    /// After a time in which changes elsewhere were not heard: counts the sessions no more that go on elsewhere. Call it on a
+    /// timer; it asks L2 only then.
+    public func recount() async {
+        let sessions = state.withLock { state -> [(scope: Scope, lastTurn: Int64)] in
+            guard state.countIsDoubtful, checkpoints.otherWriters == .heard else { return [] }
+            state.countIsDoubtful = false
+            return state.activity.all
+        }
+        for start in stride(from: 0, to: sessions.count, by: 512) {
+            let some = sessions[start..<min(start + 512, sessions.count)]
+            do {
+                let ours = try await read { [checkpoints] in try await checkpoints.areOurs(some.map(\.scope))
+                }
+                state.withLock { state in
+                    for (session, isOurs) in zip(some, ours) where !isOurs {
+                        state.activity.forget(session.scope.session, lastTurn: session.lastTurn)
+                    }
+                }
+            } catch {
+                state.withLock { $0.countIsDoubtful = true }
+                return
+            }
+        }
+    }
+
     public func statistics() -> MemoryStatistics {
         state.withLock { state in
             var statistics = state.counters
@@ -206,7 +238,7 @@ extension SessionMemory {
     private func changedElsewhere(_ session: Digest128?) {
         let observer = state.withLock { state in
             // Whoever wrote last counts it.
-            if let session { state.activity.forget(session) }
+            if let session { state.activity.forget(session) } else { state.countIsDoubtful = true }
             for session in session.map({ [$0] }) ?? state.pool.keys {
                 state.pool.discard(session)
                 if state.pool.isHeld(session) { state.doubts[session] = .changed }

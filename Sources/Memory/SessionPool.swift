@@ -133,6 +133,8 @@ struct SessionPool<Content, Waiter> {
         if !self[place].held { remove(place) }
     }
 
+    func isResident(_ key: Digest128) -> Bool { places[key].map { self[$0].content != nil } ?? false }
+
     func isHeld(_ key: Digest128) -> Bool { places[key].map { self[$0].held } ?? false }
 
     var keys: [Digest128] { Array(places.keys) }

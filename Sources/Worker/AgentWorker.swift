@@ -96,7 +96,7 @@ public struct AgentWorker: Service {
         let relay = peers.map {
             PeerRelay(
                 peers: $0, http: PeerRelay.client(connections: settings.maxConnections, logger), drain: drain,
-                metrics: relays, now: now)
+                metrics: relays, wholeReplyTimeout: spec.concurrency.turnTimeout.duration * 3, now: now)
         }
         let conductor = TurnConductor(
             memory: memory, engine: engine, poolAlias: config.pool.name,
@@ -196,6 +196,7 @@ public struct AgentWorker: Service {
             background.addTask { await upkeep.run() }
             background.addTask { await self.rereadKeys(into: credentials) }
             background.addTask { await self.renewFollowed(api) }
+            background.addTask { await self.watchDrain([port] + (peerPort.map { [$0] } ?? [])) }
             await withTaskGroup(of: Void.self) { race in
                 race.addTask {
                     await withTaskGroup(of: Void.self) { ports in

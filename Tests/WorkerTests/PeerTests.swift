@@ -36,20 +36,32 @@ struct PeerDirectoryTests {
 
     @Test("ends a lease five seconds after the last report, and at once where the report was taken back")
     func leases() {
-        let directory = directory([("a", .seconds(3), false)])
-        #expect(directory.lease(of: "a", start + .milliseconds(1900)) == .alive)
-        #expect(directory.lease(of: "a", start + .milliseconds(2100)) == .ended)
-        #expect(directory.lease(of: "b", start) == .ended)
+        #expect(directory([("a", .milliseconds(4999), false)]).lease(of: "a", start) == .alive)
+        #expect(directory([("a", .seconds(5), false)]).lease(of: "a", start) == .ended)
+        #expect(directory([("a", .zero, false)]).lease(of: "b", start) == .ended)
     }
 
     @Test("knows nothing where the store has not answered for a while: nobody is there, and nobody is gone")
     func outage() {
-        let directory = directory([("a", .zero, false)])
-        let late = start + .seconds(5)
+        let directory = directory([("a", .seconds(4), false)])
+        // As it was read, whatever the time since: nobody goes because L2 is slow to answer.
+        #expect(directory.load(start + .milliseconds(2400))?.map(\.worker) == ["a"])
+        let late = start + PeerDirectory.belief
         #expect(directory.load(late) == nil)
-        #expect(directory.serving(late).isEmpty)
+        #expect(directory.serving(late).isEmpty && directory.servingNames(late).isEmpty)
         #expect(directory.lease(of: "a", late) == .unknown)
         #expect(PeerDirectory(own: "own").lease(of: "a", start) == .unknown)
+    }
+
+    @Test("counts nobody as gone right after an outage in which nobody could report")
+    func afterOutage() {
+        var directory = directory([("a", .zero, false)])
+        let back = start + .seconds(20)
+        directory.observe(PoolReports(entries: [], key: [1]), asked: back)
+        #expect(directory.lease(of: "a", back) == .unknown && directory.load(back) == nil)
+        let settled = back + PeerDirectory.settling
+        directory.observe(PoolReports(entries: [], key: [1]), asked: back + .seconds(1))
+        #expect(directory.lease(of: "a", settled) == .ended && directory.load(settled) == [])
     }
 }
 

@@ -9,7 +9,7 @@ import Transport
 private let environment = ProcessInfo.processInfo.environment
 
 /// `AGENTPOOL_STORE_REDIS` names the server, as `host:port`.
-@Suite(.enabled(if: environment["AGENTPOOL_STORE_REDIS"] != nil))
+@Suite(.enabled(if: environment["AGENTPOOL_STORE_REDIS"] != nil), .timeLimit(.minutes(3)))
 struct WorkersOnStoresTests {
     /// A pool of its own, whose model writes so many words a second.
     private func spec(wordsPerSecond: Int = 0, auth: String = "{mode: None}") throws -> String {
@@ -253,6 +253,48 @@ struct WorkersOnStoresTests {
             #expect(try await metric(b, "agentpool_turns_total{ending=\"complete\"}") == 1)
             #expect(try await running.isWhole)
             #expect(try await drained.status == 200)
+        }
+    }
+
+    @Test(
+        "A worker that ends tells those whom another one answers: followers to reconnect, the rest that it had to end"
+    )
+    func relaysEnd() async throws {
+        try await pair(try spec(wordsPerSecond: 3)) { a, b async throws in
+            let own = try await begin(a, turn: "u")
+            // Whose the session is, is written behind the turn's first events.
+            try await Task.sleep(for: .seconds(1))
+            let followed = try await follow(b, after: nil)
+            let running = try await begin(b, turn: "u")
+            #expect(try await metric(b, "agentpool_requests_relayed_total") == 2)
+            async let drained = b.send("POST", "/drain", "", admin: true)
+            let farewell = try await read(followed)
+            #expect(farewell.names.last == "reconnect" && !farewell.names.contains("error"))
+            b.hurry()
+            let cut = try await read(running)
+            #expect(cut.names.last == "error" && !cut.isWhole)
+            #expect(try await drained.status == 504)
+            // The turn has run on where it was.
+            let whole = try await read(own)
+            #expect(whole.isWhole && !whole.names.contains("turn.restarted"))
+        }
+    }
+
+    @Test("A worker without a free place hands on what is another's, and does not have it wait")
+    func fullWorker() async throws {
+        let spec = try spec(wordsPerSecond: 2).replacing(
+            "drain:", with: "concurrency: {maxRunningTurns: 1, maxQueuedTurns: 1, turnTimeout: 10m}, drain:")
+        try await pair(spec) { a, b async throws in
+            let full = try await begin(a, turn: "t", session: "a")
+            let theirs = try await begin(b, turn: "u", session: "b")
+            try await Task.sleep(for: .seconds(1))
+            // Of b's session, by way of a, while a's own turn runs on.
+            let joined = try await begin(a, turn: "u", session: "b")
+            #expect(try await read(joined) { $0.deltas > 0 }.deltas > 0)
+            #expect(try await metric(a, "agentpool_requests_relayed_total") == 1)
+            #expect(try await metric(a, "agentpool_turns_total{ending=\"complete\"}") == 0)
+            #expect(try await read(theirs).isWhole)
+            #expect(try await read(full).isWhole)
         }
     }
 

@@ -47,7 +47,9 @@ extension PublicAPI {
             model: chat.model ?? conductor.engine.entryAgent, streams: chat.stream,
             includeUsage: chat.includeUsage,
             scope: Scope(principal: principal, sessionID: session.value), feeds: feeds)
-        try await place(request, caller, session, turn: order.turnID, origin) { [order] others in
+        try await place(
+            request, caller, session, turn: order.turnID, origin, isStreamed: chat.stream
+        ) { [order] others in
             try await conductor.conduct(
                 order, scope: reply.scope, others: others,
                 clientLeft: { await request.exchange.clientLeft() },

@@ -18,11 +18,13 @@ extension PublicAPI {
     ///
     /// - Parameters:
     ///   - turn: its id, where the client chose it: such a turn may be begun again elsewhere.
+    ///   - isStreamed: the answer comes as the model writes, not at the turn's end.
     ///   - serve: gets the workers to which the session is left where one of them has it; throws `SessionElsewhere` then, and
     ///     `APIError.draining` where this worker takes no new turns.
     func place(
         _ request: ServerRequest, _ caller: Credentials.Caller, _ session: SessionID?, turn: TurnID?,
-        _ origin: RequestOrigin, serve: @Sendable (_ others: [String]) async throws -> Void
+        _ origin: RequestOrigin, isStreamed: Bool = true,
+        serve: @Sendable (_ others: [String]) async throws -> Void
     ) async throws {
         guard let relay, origin == .client else {
             do { return try await serve([]) } catch let error as APIError where error == .draining {
@@ -35,7 +37,7 @@ extension PublicAPI {
                 return try await serve(relay.peers.serving.filter { !unreachable.contains($0) })
             } catch let elsewhere as SessionElsewhere {
                 guard let owner = elsewhere.live.owner else { throw APIError.workerLost }
-                let isSure = try await send(request, caller, session, turn, to: owner)
+                let isSure = try await send(request, caller, session, turn, isStreamed, to: owner)
                 guard let isSure else { return }
                 // It may still be at this very turn: that is nobody's before its lease has ended.
                 if !isSure || (turn != nil && elsewhere.live.unfinishedTurn == turn) {
@@ -44,7 +46,8 @@ extension PublicAPI {
                 unreachable.insert(owner)
             } catch let error as APIError where error == .draining {
                 for other in relay.peers.substitutes() {
-                    guard try await send(request, caller, session, turn, to: other) != nil else { return }
+                    guard try await send(request, caller, session, turn, isStreamed, to: other) != nil
+                    else { return }
                 }
                 throw error
             }
@@ -55,10 +58,10 @@ extension PublicAPI {
     /// - Returns: nil where the client is answered; else whether it is sure that nothing of the request was done.
     private func send(
         _ request: ServerRequest, _ caller: Credentials.Caller, _ session: SessionID?, _ turn: TurnID?,
-        to worker: String
+        _ isStreamed: Bool, to worker: String
     ) async throws(APIError) -> Bool? {
         guard let relay else { return true }
-        switch await relay.forward(request, caller, session: session, to: worker) {
+        switch await relay.forward(request, caller, session: session, to: worker, isStreamed: isStreamed) {
         case .answered: return nil
         case .notTaken: return true
         case .unanswered:

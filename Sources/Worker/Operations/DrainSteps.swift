@@ -3,7 +3,24 @@ import Logging
 import NIOCore
 
 extension AgentWorker {
-    /// Returns when nothing of the public runs any more, or what still does was told to end.
+    /// Ends the drain when its time is over, whatever still runs then, relayed requests too. Returns when it is cancelled.
+    func watchDrain(_ ports: [HTTPListener]) async {
+        await withTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { [drain, settings, config] in
+                await drain.requested.wait()
+                let time = settings.drainDelay + config.spec.drain.timeout.duration
+                guard (try? await Task.sleep(for: time)) != nil else { return }
+                drain.timeIsOver()
+            }
+            tasks.addTask { [drain] in
+                await drain.cut.wait()
+                guard drain.cut.isSet else { return }
+                for port in ports { port.cutRunning() }
+            }
+        }
+    }
+
+    /// Returns when the ports are closed: no turn of this worker's own runs any more, or what still does was told to end.
     func carryOut(
         _ admission: Admission, _ feeds: SessionFeeds, _ ports: [HTTPListener]
     ) async {
@@ -12,31 +29,18 @@ extension AgentWorker {
         logger.info(
             "draining",
             metadata: ["delay": "\(delay)", "runningTurns": "\(admission.counts.running)"])
-        await withTaskGroup(of: Void.self) { tasks in
-            // What may end the drain before everything has ended.
-            tasks.addTask { [drain] in
-                guard (try? await Task.sleep(for: delay + timeout)) != nil else { return }
-                drain.timeIsOver()
-            }
-            tasks.addTask { [drain] in
-                await drain.cut.wait()
-                guard drain.cut.isSet else { return }
-                for port in ports { port.cutRunning() }
-            }
-            // The delay is cut short where nobody can wait.
-            await withTaskGroup(of: Void.self) { race in
-                race.addTask { try? await Task.sleep(for: delay) }
-                race.addTask { [drain] in await drain.cut.wait() }
-                await race.next()
-                race.cancelAll()
-            }
-            drain.delayEnded()
-            ports[0].beginDraining()
-            admission.beginDraining()
-            await feeds.reconnectAll(within: timeout / 2) { await admission.drained() }
-            for port in ports { await port.stopAccepting() }
-            tasks.cancelAll()
+        // The delay is cut short where nobody can wait.
+        await withTaskGroup(of: Void.self) { race in
+            race.addTask { try? await Task.sleep(for: delay) }
+            race.addTask { [drain] in await drain.cut.wait() }
+            await race.next()
+            race.cancelAll()
         }
+        drain.delayEnded()
+        ports[0].beginDraining()
+        admission.beginDraining()
+        await feeds.reconnectAll(within: timeout / 2) { await admission.drained() }
+        for port in ports { await port.stopAccepting() }
     }
 }
 

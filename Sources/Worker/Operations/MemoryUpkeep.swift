@@ -27,6 +27,7 @@ struct MemoryUpkeep: Sendable {
             tasks.addTask {
                 while (try? await Task.sleep(for: Self.pause)) != nil {
                     memory.evictIdle()
+                    await memory.recount()
                     await observe()
                 }
             }

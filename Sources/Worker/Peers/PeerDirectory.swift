@@ -5,14 +5,19 @@ import Memory
 struct PeerDirectory: Sendable {
     typealias Instant = ContinuousClock.Instant
 
-    /// A worker that has reported nothing for so long is gone, and so is its lease on every session. Also how long an answer of L2
-    /// is believed.
+    /// A worker that has reported nothing for so long is gone, and so is its lease on every session.
     static let patience: Duration = .seconds(5)
+    /// How long an answer of L2 is believed; the next one is due after a second.
+    static let belief: Duration = .milliseconds(2500)
+    /// What a live worker needs to report again once L2 is back.
+    static let settling: Duration = .milliseconds(1500)
 
     /// Of this process.
     let own: String
     private var entries: [PoolReports.Entry] = []
     private var readAt: Instant?
+    /// L2 had not answered for a while: until then its reports are old because nobody could report.
+    private var settledAt: Instant?
     private(set) var key: [UInt8] = []
     /// The other workers that take new turns, as of the last answer: asked for with every turn.
     private var servingNames: [String] = []
@@ -21,9 +26,10 @@ struct PeerDirectory: Sendable {
         self.own = own
     }
 
-    /// - Parameter asked: when L2 was asked, so that no age is taken for younger than it is.
+    /// - Parameter asked: when L2 was asked, so that no answer is taken for younger than it is.
     mutating func observe(_ reports: PoolReports, asked: Instant) {
-        entries = reports.entries
+        if let readAt, readAt.duration(to: asked) >= Self.belief { settledAt = asked + Self.settling }
+        entries = reports.entries.filter { $0.age < Self.patience }
         key = reports.key
         readAt = asked
         servingNames = serving(asked).map(\.worker)
@@ -32,9 +38,10 @@ struct PeerDirectory: Sendable {
     /// The names of the workers that a session may be left to.
     func servingNames(_ now: Instant) -> [String] { isCurrent(now) ? servingNames : [] }
 
-    /// L2 has answered lately; without that nobody is known to be there, nor to be gone.
+    /// L2 has answered lately, and could be told; without that nobody is known to be there, nor to be gone.
     func isCurrent(_ now: Instant) -> Bool {
-        readAt.map { $0.duration(to: now) < Self.patience } ?? false
+        guard let readAt, readAt.duration(to: now) < Self.belief else { return false }
+        return settledAt.map { $0 <= now } ?? true
     }
 
     /// What is known of a worker's lease.
@@ -46,9 +53,8 @@ struct PeerDirectory: Sendable {
     }
 
     func lease(of worker: String, _ now: Instant) -> Lease {
-        guard let readAt, isCurrent(now) else { return .unknown }
-        guard let entry = entries.first(where: { $0.report.worker == worker }) else { return .ended }
-        return entry.age + readAt.duration(to: now) < Self.patience ? .alive : .ended
+        guard isCurrent(now) else { return .unknown }
+        return entries.contains { $0.report.worker == worker } ? .alive : .ended
     }
 
     /// Where a worker that is there can be reached.
@@ -67,9 +73,5 @@ struct PeerDirectory: Sendable {
         return live(now).map(\.report).sorted { ($0.pod, $0.worker) < ($1.pod, $1.worker) }
     }
 
-    private func live(_ now: Instant) -> [PoolReports.Entry] {
-        guard let readAt, isCurrent(now) else { return [] }
-        let since = readAt.duration(to: now)
-        return entries.filter { $0.age + since < Self.patience }
-    }
+    private func live(_ now: Instant) -> [PoolReports.Entry] { isCurrent(now) ? entries : [] }
 }

@@ -27,6 +27,8 @@ struct PeerRelay: Sendable {
     private static let connectionFields: Set<String> = [
         "connection", "content-length", "date", "keep-alive", "transfer-encoding",
     ]
+    /// A worker says something on a stream far more often than that.
+    private static let silence: Duration = .seconds(60)
     /// A whole answer's bytes, at most.
     private static let maxBytes = 16 << 20
 
@@ -34,6 +36,8 @@ struct PeerRelay: Sendable {
     let http: HTTPClient
     let drain: Drain
     let metrics: RelayMetrics
+    /// How long an answer may take that comes in one piece: a turn, and those before it in its session's line.
+    let wholeReplyTimeout: Duration
     let now: @Sendable () -> Int64
 
     /// A client for relayed requests alone: each long-lived stream of another worker's session takes a connection.
@@ -48,9 +52,12 @@ struct PeerRelay: Sendable {
         return HTTPClient(configuration: configuration, logger: logger)
     }
 
-    /// - Parameter session: the session that the request is for, where its fields don't say it.
+    /// - Parameters:
+    ///   - session: the session that the request is for, where its fields don't say it.
+    ///   - isStreamed: something of the answer comes all the time, if only a comment; else nothing before the turn's end.
     func forward(
-        _ request: ServerRequest, _ caller: Credentials.Caller, session: SessionID?, to worker: String
+        _ request: ServerRequest, _ caller: Credentials.Caller, session: SessionID?, to worker: String,
+        isStreamed: Bool = true
     ) async -> Outcome {
         guard let address = peers.address(of: worker) else { return .notTaken }
         var headers = request.head.headers
@@ -65,35 +72,41 @@ struct PeerRelay: Sendable {
         headers += PeerSignature.fields(
             for: worker, caller: caller, method: method, uri: request.head.uri, headers: headers, body: body,
             now: now(), key: peers.key)
+        let isLong = request.head.method == .GET
         let call = HTTPRequest(
             method: method, url: "http://\(address)\(request.head.uri)", headers: headers,
-            body: request.head.method == .GET ? nil : body, connectTimeout: .seconds(1),
-            idleTimeout: .seconds(60))
-        let isLong = request.head.method == .GET
-        return await withTaskGroup(of: Outcome?.self) { race in
-            race.addTask { await carry(call, request) }
+            body: isLong ? nil : body, connectTimeout: .seconds(1),
+            idleTimeout: isStreamed ? Self.silence : wholeReplyTimeout)
+        return await withTaskGroup(of: Event.self) { race in
+            race.addTask { .carried(await carry(call, request)) }
             race.addTask {
                 await request.exchange.clientLeft()
-                return nil
+                return .left
             }
-            if isLong {
-                race.addTask {
-                    await tellToReconnect(request.exchange)
-                    return nil
-                }
+            if isLong { race.addTask { await tellToReconnect(request.exchange) } }
+            // The first to end ends the others.
+            let first = await race.next()
+            race.cancelAll()
+            if case .carried(let outcome?) = first { return outcome }
+            if case .told = first { return .answered }
+            // At the worker's end every client counts as gone, and is still to be told.
+            if drain.cut.isSet {
+                await race.waitForAll()
+                end(request.exchange, .workerEnded, isNative: Self.isNative(call))
             }
-            var outcome: Outcome = .answered
-            // The first to end ends the others; what the carrying task says counts.
-            while let ended = await race.next() {
-                if let ended { outcome = ended }
-                race.cancelAll()
-            }
-            if drain.cut.isSet { end(request.exchange, .workerEnded, isNative: Self.isNative(call)) }
-            return outcome
+            return .answered
         }
     }
 
-    private func carry(_ call: HTTPRequest, _ request: ServerRequest) async -> Outcome {
+    /// What may end a relayed request.
+    private enum Event: Sendable {
+        /// Nil: it was cancelled.
+        case carried(Outcome?)
+        case left
+        case told
+    }
+
+    private func carry(_ call: HTTPRequest, _ request: ServerRequest) async -> Outcome? {
         let exchange = request.exchange
         let response: HTTPResponse
         do {
@@ -102,7 +115,7 @@ struct PeerRelay: Sendable {
             metrics.failed()
             switch error.kind {
             case .connect, .resolve, .overloaded, .timeout(.connect), .invalidRequest: return .notTaken
-            case .cancelled: return .answered
+            case .cancelled: return nil
             default: return .unanswered(error)
             }
         }
@@ -128,7 +141,8 @@ struct PeerRelay: Sendable {
         } catch let error as TransportError where error.kind != .cancelled {
             exchange.respond(APIError.workerLost.response)
         } catch {
-            // The client is gone: nobody is there to be answered.
+            // The client is gone, or was given up.
+            return nil
         }
         return .answered
     }
@@ -152,35 +166,35 @@ struct PeerRelay: Sendable {
 
     private static func isNative(_ call: HTTPRequest) -> Bool { call.url.contains("/v1/sessions/") }
 
-    /// Ends an answer that can't come to its own end; one that has is over.
+    /// Ends an answer that can't come to its own end, and has not.
     private func end(_ exchange: Exchange, _ error: APIError, isNative: Bool) {
         let last = isNative ? NativeEventEncoder.cut(error) : ChatStreamEncoder.errorEvent(error)
-        var buffer = ByteBufferAllocator().buffer(capacity: last.readableBytes + 16)
-        buffer.writeFramed(exchange.streamFraming) { buffer in
-            // An event of which only a part has come must not swallow this one.
-            buffer.writeStaticString("\n\n")
-            var last = last
-            buffer.writeBuffer(&last)
-        }
-        exchange.respond(error.response, lateBytes: buffer)
+        exchange.respond(error.response, lateBytes: framed(last, exchange))
     }
 
     /// A stream that only follows a session does not hold up this worker's end.
-    private func tellToReconnect(_ exchange: Exchange) async {
+    private func tellToReconnect(_ exchange: Exchange) async -> Event {
         await drain.finishing.wait()
         // Throws where the stream has ended before.
         guard drain.finishing.isSet,
             (try? await Task.sleep(for: .milliseconds(Int.random(in: 0...2000)))) != nil
-        else { return }
+        else { return .left }
         let last = NativeEventEncoder.reconnect(after: .milliseconds(Int.random(in: 100...2000)))
-        var buffer = ByteBufferAllocator().buffer(capacity: 128)
-        buffer.writeFramed(exchange.streamFraming) { buffer in
-            var last = last
-            buffer.writeBuffer(&last)
-        }
         // A client that has left is told nothing.
-        _ = try? await exchange.send(buffer)
+        _ = try? await exchange.send(framed(last, exchange))
         exchange.finish()
+        return .told
+    }
+
+    /// A last event behind what another worker has sent: of that the last event may be there in part, and must not swallow this one.
+    private func framed(_ event: ByteBuffer, _ exchange: Exchange) -> ByteBuffer {
+        var buffer = ByteBufferAllocator().buffer(capacity: event.readableBytes + 16)
+        buffer.writeFramed(exchange.streamFraming) { buffer in
+            buffer.writeStaticString("\n\n")
+            var event = event
+            buffer.writeBuffer(&event)
+        }
+        return buffer
     }
 }
 

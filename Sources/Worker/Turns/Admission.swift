@@ -89,6 +89,9 @@ final class Admission: Sendable {
         }
     }
 
+    /// The next turn would have to wait, or be refused.
+    var isFull: Bool { shared.withLock { $0.state.running >= $0.state.maxRunning } }
+
     enum Entry: Sendable {
         case admitted(Slot)
         case queued(ticket: Int)

@@ -77,6 +77,7 @@ struct TurnConductor: Sendable {
         opened: @Sendable (TurnOpening) async -> Void,
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) async throws {
+        if admission.isFull, let live = await elsewhere(scope, others) { throw SessionElsewhere(live: live) }
         let slot = try await admit(clientLeft)
         defer { slot.end() }
         let held: HeldSession
@@ -156,6 +157,14 @@ struct TurnConductor: Sendable {
             }
         }
         await archives.warm(scope)
+    }
+
+    /// Whose the session is, where it is another's: such a turn must not wait for a slot here.
+    private func elsewhere(_ scope: Scope, _ others: [String]) async -> LiveSession? {
+        guard !others.isEmpty, !memory.isResident(scope),
+            let live = await journal.session(scope), let owner = live.owner, others.contains(owner)
+        else { return nil }
+        return live
     }
 
     /// The turn was cut because this worker ends, and L2 has what another one needs to run it again.

@@ -28,6 +28,9 @@ final class TurnJournal: Sendable {
     /// A turn that is cut off here can go on elsewhere.
     var isShared: Bool { live != nil }
 
+    /// Whose the session is, as far as L2 tells.
+    func session(_ scope: Scope) async -> LiveSession? { try? await live?.session(scope) }
+
     /// The session is live here: a turn runs in it, or somebody follows it.
     ///
     /// - Parameter seen: the owner before, who does not serve it any more.

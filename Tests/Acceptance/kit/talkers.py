@@ -13,7 +13,7 @@ from kit.recital import Lengths
 from kit.spoken import Kind, Spoken
 from kit.sse import Cut, Exchange, Jar
 
-PATIENCE = 90.0  # seconds beyond a reply's own length after which a client gives a turn up
+PATIENCE = 900.0  # seconds beyond a reply's own length after which a client gives a turn up: it may have to begin anew several times
 SILENCE = 30.0  # seconds beyond the model's gap in which a stream must say something
 
 
