@@ -1,4 +1,4 @@
-"""Runs all acceptance programs against the built binary, the quick ones first, and stops at the first failure."""
+"""Runs all acceptance programs that need no quiet machine against the built binary, the quick ones first, and stops at the first failure."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ STEADY = 0.7  # seconds in which the answers must stay right before the next eve
 SESSIONS = 5  # made at each pod
 RUNNING, PENDING = 4, 3  # turns that are held open at a pod
 STOPPED = 9.0  # seconds for which Redis is stopped
-UNKNOWN = (4.0, 6.0)  # seconds after which the load is unknown then, at least and at most
+UNKNOWN = (1.0, 6.0)  # seconds after which the load is unknown then, at least and at most
 HOLD = "hold this turn open"
 
 
