@@ -76,7 +76,11 @@ public struct RedisLive: Sendable {
     }
 
     /// Tells the pool how this worker fares, and asks how the others do.
-    public func exchange(_ own: WorkerReport) async throws -> PoolReports {
+    ///
+    /// - Parameter deadline: an answer that comes later says little of the others.
+    public func exchange(
+        _ own: WorkerReport, deadline: Duration = .seconds(2)
+    ) async throws -> PoolReports {
         let encoder = JSONEncoder()
         encoder.outputFormatting = .sortedKeys
         var generator = SystemRandomNumberGenerator()
@@ -85,7 +89,7 @@ public struct RedisLive: Sendable {
             .report, keys: [store.keyspace.reports],
             arguments: [
                 store.elsewhere.worker, RedisArgument(try encoder.encode(own)), RedisArgument(candidate),
-            ], isIdempotent: true, deadline: .seconds(2))
+            ], isIdempotent: true, deadline: deadline)
         var reply = try RedisReply(answer, of: .report)
         var reports = PoolReports(entries: [], key: Array(try reply.text().utf8))
         let decoder = JSONDecoder()
@@ -104,7 +108,7 @@ public struct RedisLive: Sendable {
         _ = try await store.client.send(
             RedisCommand(
                 "HDEL", [store.keyspace.reports, store.elsewhere.worker], key: store.keyspace.reports,
-                isIdempotent: true), deadline: .seconds(2))
+                isIdempotent: true))
     }
 
     private func evaluate(

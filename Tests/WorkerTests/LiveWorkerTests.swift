@@ -215,7 +215,7 @@ struct LiveWorkerTests {
 
     private static let slowly = """
         {agents: [{name: assistant, instructions: Help.}], auth: {mode: None}, drain: {delay: 0s, timeout: 10m},
-         models: [{name: builtin, provider: builtin, parameters: {wordsPerSecond: 4}}]}
+         models: [{name: builtin, provider: builtin, parameters: {wordsPerSecond: 2}}]}
         """
 
     @Test("tells who still waits for a reply that it has to end, where nobody can wait for the drain")

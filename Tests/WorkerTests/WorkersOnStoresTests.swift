@@ -174,7 +174,7 @@ struct WorkersOnStoresTests {
 
     @Test("A client that comes back at another worker is told the rest of its turn, each event once")
     func resumeElsewhere() async throws {
-        try await pair(try spec(wordsPerSecond: 10)) { a, b async throws in
+        try await pair(try spec(wordsPerSecond: 3)) { a, b async throws in
             let first = try await read(try await begin(a, turn: "t")) { $0.deltas >= 3 }
             let rest = try await read(try await follow(b, after: first.ids.last)) { $0.isWhole }
             #expect(rest.isWhole && !rest.names.contains("turn.restarted"))
@@ -189,7 +189,7 @@ struct WorkersOnStoresTests {
     @Test(
         "A turn that runs is followed by whoever sends it again, at any worker, and the model is asked once")
     func sentAgain() async throws {
-        try await pair(try spec(wordsPerSecond: 10)) { a, b async throws in
+        try await pair(try spec(wordsPerSecond: 3)) { a, b async throws in
             async let first = read(try await begin(a, turn: "t"))
             while try await load(a).runningTurns == 0 { try await Task.sleep(for: .milliseconds(20)) }
             let (here, there) = try await (read(begin(a, turn: "t")), read(begin(b, turn: "t")))
@@ -217,7 +217,7 @@ struct WorkersOnStoresTests {
 
     @Test("A turn that its worker had to give up is run again by the next one, and stored once")
     func restart() async throws {
-        let spec = try spec(wordsPerSecond: 10)
+        let spec = try spec(wordsPerSecond: 3)
         try await LiveWorker.run(spec: spec) { b async throws in
             let cut = try await LiveWorker.run(spec: spec) { a async throws in
                 let response = try await begin(a, turn: "t")
@@ -241,9 +241,9 @@ struct WorkersOnStoresTests {
 
     @Test("A draining worker hands new turns to another, and finishes its own")
     func drainHandsOn() async throws {
-        try await pair(try spec(wordsPerSecond: 10)) { a, b async throws in
+        try await pair(try spec(wordsPerSecond: 3)) { a, b async throws in
             async let running = read(try await begin(a, turn: "t"))
-            while try await load(b).runningTurns == 0 { try await Task.sleep(for: .milliseconds(20)) }
+            while try await load(a).runningTurns == 0 { try await Task.sleep(for: .milliseconds(20)) }
             async let drained = a.send("POST", "/drain", "", admin: true)
             while try await a.send("GET", "/readyz", admin: true).status == 200 {
                 try await Task.sleep(for: .milliseconds(10))
@@ -260,7 +260,7 @@ struct WorkersOnStoresTests {
         "A worker that ends tells those whom another one answers: followers to reconnect, the rest that it had to end"
     )
     func relaysEnd() async throws {
-        try await pair(try spec(wordsPerSecond: 3)) { a, b async throws in
+        try await pair(try spec(wordsPerSecond: 2)) { a, b async throws in
             let own = try await begin(a, turn: "u")
             // Whose the session is, is written behind the turn's first events.
             try await Task.sleep(for: .seconds(1))
