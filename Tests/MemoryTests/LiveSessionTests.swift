@@ -154,10 +154,14 @@ import Testing
         }
         try await memory.turn(scope, "one", archive: false)
         #expect(memory.memory.statistics().activeSessions == 1)
+        let store = try #require((memory.l2 as? RunningRedis)?.base)
+        #expect(try await store.areOurs([scope]) == [true])
         let held = try await other.open(scope)
         _ = try await held.commit(.said("two"))
         held.end()
         #expect(await comesTrue { memory.memory.statistics().activeSessions == 0 })
         #expect(other.statistics().activeSessions == 1)
+        // What a worker asks that may not have heard of it.
+        #expect(try await store.areOurs([scope]) == [false])
     }
 }

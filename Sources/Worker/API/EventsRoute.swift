@@ -89,7 +89,7 @@ extension PublicAPI {
                 try await Task.sleep(for: .milliseconds(200))
             case .follow(let missed):
                 return follow(scope, request.exchange, from: .missed(missed), seen: owner)
-            case .restart(_, let body):
+            case .restart(let body):
                 return try await restart(last, body, session, scope, request, caller, origin)
             case .retell(let attempt):
                 return try await retell(last, scope, attempt: attempt, request, seen: owner)

@@ -172,6 +172,7 @@ final class NativeTurnWriter: Sendable {
         }
         guard case .request(let exchange) = client else { return }
         await catchUp()
+        // A client that has left is told nothing.
         _ = try? await exchange.send(framed(NativeEventEncoder.cut(.workerEnded), exchange))
         exchange.finish()
     }

@@ -1,4 +1,4 @@
-/// Carries out a drain, once, whoever asked for it: the signal, or the pod's preStop hook over the admin port.
+/// How far a drain is, and who waits for which of its steps. It happens once, whoever asked for it: the signal, or the pod's preStop hook.
 import Logging
 import Synchronization
 

@@ -9,6 +9,7 @@ extension AgentWorker {
             tasks.addTask { [drain, settings, config] in
                 await drain.requested.wait()
                 let time = settings.drainDelay + config.spec.drain.timeout.duration
+                // Cancelled where everything has ended before.
                 guard (try? await Task.sleep(for: time)) != nil else { return }
                 drain.timeIsOver()
             }
@@ -29,7 +30,7 @@ extension AgentWorker {
         logger.info(
             "draining",
             metadata: ["delay": "\(delay)", "runningTurns": "\(admission.counts.running)"])
-        // The delay is cut short where nobody can wait.
+        // The delay is cut short where nobody can wait: whichever ends first cancels the other, and that is all its error says.
         await withTaskGroup(of: Void.self) { race in
             race.addTask { try? await Task.sleep(for: delay) }
             race.addTask { [drain] in await drain.cut.wait() }

@@ -38,6 +38,22 @@ struct JournalQueue: Sendable {
         var waiting: [Write] = []
         var isWriting = false
         var retryAt: Instant?
+
+        mutating func add(_ write: Write) {
+            if case .events(let more, let turn, let attempt, let hasEnded) = write,
+                case .events(var bytes, turn, attempt, false)? = waiting.last
+            {
+                // Taken out first, so that a token's bytes are appended where the others lie, without a copy of those.
+                waiting.removeLast()
+                bytes += more
+                waiting.append(.events(bytes, turn: turn, attempt: attempt, hasEnded: hasEnded))
+            } else {
+                waiting.append(write)
+            }
+            while waiting.count > 1, waiting.reduce(0, { $0 + $1.bytes }) > JournalQueue.maxBytes {
+                waiting.removeFirst()
+            }
+        }
     }
 
     /// Bytes of one session that may wait while L2 takes nothing; the oldest are given up first.
@@ -53,19 +69,7 @@ struct JournalQueue: Sendable {
     /// - Returns: whether it should be written without waiting for the next round.
     mutating func add(_ write: Write, of scope: Scope) -> Bool {
         guard sessions.count < Self.maxSessions || sessions[scope.session] != nil else { return false }
-        var session = sessions[scope.session] ?? Session(scope: scope)
-        if case .events(let more, let turn, let attempt, let hasEnded) = write,
-            case .events(let bytes, turn, attempt, false)? = session.waiting.last
-        {
-            session.waiting[session.waiting.count - 1] = .events(
-                bytes + more, turn: turn, attempt: attempt, hasEnded: hasEnded)
-        } else {
-            session.waiting.append(write)
-        }
-        while session.waiting.count > 1, session.waiting.reduce(0, { $0 + $1.bytes }) > Self.maxBytes {
-            session.waiting.removeFirst()
-        }
-        sessions[scope.session] = session
+        sessions[scope.session, default: Session(scope: scope)].add(write)
         return write.isUrgent
     }
 

@@ -10,8 +10,8 @@ enum Resumption: Sendable, Equatable {
     case wait
     /// What was missed, and then whatever comes.
     case follow(missed: ByteBuffer)
-    /// The turn's worker is gone before the turn's end: it is run again, under the next attempt.
-    case restart(attempt: Int, request: [UInt8])
+    /// The turn's worker is gone before the turn's end: it is run again.
+    case restart(request: [UInt8])
     /// The turn has ended, but what the client has not seen of it is not kept as events: it is told again from the history.
     case retell(attempt: Int)
 
@@ -35,7 +35,7 @@ enum Resumption: Sendable, Equatable {
         let events = KeptEvents(log.events)
         if session.unfinishedTurn == last.turn {
             guard let request = log.request else { return .retell(attempt: session.attempt + 1) }
-            return .restart(attempt: session.attempt + 1, request: request)
+            return .restart(request: request)
         }
         if let missed = events.following(last) { return .follow(missed: missed) }
         return .retell(attempt: max(last.attempt, session.turn == last.turn ? session.attempt : 0) + 1)

@@ -28,7 +28,7 @@ final class TurnJournal: Sendable {
     /// A turn that is cut off here can go on elsewhere.
     var isShared: Bool { live != nil }
 
-    /// Whose the session is, as far as L2 tells.
+    /// Whose the session is; nil also where L2 doesn't answer, for then nothing can be left to its owner.
     func session(_ scope: Scope) async -> LiveSession? { try? await live?.session(scope) }
 
     /// The session is live here: a turn runs in it, or somebody follows it.
