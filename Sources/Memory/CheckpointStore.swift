@@ -124,13 +124,32 @@ public struct CommitRequest: Sendable {
     public var known: Checkpoint
     public var policy: BufferPolicy
     public var now: Int64
+    /// Refuses the turn where another worker has the session by now.
+    public var ownership: SessionOwnership?
 
-    public init(scope: Scope, turn: Turn, known: Checkpoint, policy: BufferPolicy, now: Int64) {
+    public init(
+        scope: Scope, turn: Turn, known: Checkpoint, policy: BufferPolicy, now: Int64,
+        ownership: SessionOwnership? = nil
+    ) {
         self.scope = scope
         self.turn = turn
         self.known = known
         self.policy = policy
         self.now = now
+        self.ownership = ownership
+    }
+}
+
+/// What a writer takes itself for: the session's owner, after the one whom it has seen.
+public struct SessionOwnership: Hashable, Sendable {
+    /// The owner before, who does not serve the session any more.
+    public var seen: String?
+    /// For so long the session is the writer's from the commit on.
+    public var length: Duration
+
+    public init(seen: String?, length: Duration) {
+        self.seen = seen
+        self.length = length
     }
 }
 
@@ -143,6 +162,8 @@ public enum CommitAnswer: Sendable {
     case stale(lastTurnID: TurnID?)
     /// The session was forgotten after the writer loaded it; nothing was written.
     case forgotten(generation: Int64)
+    /// Another worker has the session; nothing was written.
+    case elsewhere(owner: String)
 }
 
 public struct FragmentLimit: Hashable, Sendable {

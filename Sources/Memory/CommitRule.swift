@@ -3,8 +3,9 @@
 public enum CommitDecision: Hashable, Sendable {
     /// Append the turn as the checkpoint's last one; write the plan where there is one.
     case append(Checkpoint, plan: ArchivePlan?)
-    /// The turn takes the place of an unfinished one of the same id; a claim on its batch is void.
-    case replace(sequence: Int, Checkpoint)
+    /// The turn takes the place of an unfinished one of the same id; a claim on its batch is void. Write the plan where there
+    /// is one.
+    case replace(sequence: Int, Checkpoint, plan: ArchivePlan?)
     case duplicate(sequence: Int)
     case stale
     case forgotten
@@ -25,7 +26,8 @@ public enum CommitRule {
             var after = stored
             after.lastTurnAt = request.now
             if existing.sequence == stored.turnCount { after.activeAgent = request.turn.agent }
-            return .replace(sequence: existing.sequence, after)
+            let plan = plan(request, &after)
+            return .replace(sequence: existing.sequence, after, plan: plan)
         }
         guard stored.lastTurnID == request.known.lastTurnID else { return .stale }
         var after = stored
@@ -35,14 +37,20 @@ public enum CommitRule {
         after.lastTurnID = request.turn.id
         after.lastTurnAt = request.now
         after.activeAgent = request.turn.agent
-        var plan: ArchivePlan?
-        if after.turnCount - after.plannedThrough >= request.policy.rounds {
-            plan = ArchivePlan(
-                scope: request.scope, agent: after.activeAgent, first: after.plannedThrough + 1,
-                last: after.turnCount, generation: after.generation, createdAt: after.createdAt)
-            after.plannedThrough = after.turnCount
-        }
+        let plan = plan(request, &after)
         return .append(after, plan: plan)
+    }
+
+    /// The plan that is due after a commit. A turn that still runs is not to be archived as it is.
+    private static func plan(_ request: CommitRequest, _ after: inout Checkpoint) -> ArchivePlan? {
+        guard request.turn.ending != .running,
+            after.turnCount - after.plannedThrough >= request.policy.rounds
+        else { return nil }
+        let plan = ArchivePlan(
+            scope: request.scope, agent: after.activeAgent, first: after.plannedThrough + 1,
+            last: after.turnCount, generation: after.generation, createdAt: after.createdAt)
+        after.plannedThrough = after.turnCount
+        return plan
     }
 }
 

@@ -6,11 +6,11 @@ extension SessionMemory {
 
     /// Returns what became of the turn and the session's view after it.
     func commit(
-        _ turn: Turn, scope: Scope, view: SessionView
+        _ turn: Turn, scope: Scope, view: SessionView, ownership: SessionOwnership?
     ) async throws(MemoryError) -> (CommitOutcome, SessionView) {
         do {
             return try await withDeadline(configuration.commitDeadline) { [self] in
-                try await append(turn, scope: scope, view: view)
+                try await append(turn, scope: scope, view: view, ownership: ownership)
             }
         } catch {
             // What L2 holds now is not known: the next turn reads it.
@@ -29,12 +29,13 @@ extension SessionMemory {
     }
 
     private func append(
-        _ turn: Turn, scope: Scope, view: SessionView
+        _ turn: Turn, scope: Scope, view: SessionView, ownership: SessionOwnership?
     ) async throws -> (CommitOutcome, SessionView) {
         var (turn, view) = (turn, view)
         for _ in 0..<Self.staleLimit {
             let request = CommitRequest(
-                scope: scope, turn: turn, known: view.checkpoint, policy: policy, now: now())
+                scope: scope, turn: turn, known: view.checkpoint, policy: policy, now: now(),
+                ownership: ownership)
             switch try await checkpoints.commit(request) {
             case .applied(let sequence, let checkpoint, let plan):
                 let stored = StoredTurn(sequence: sequence, turn: turn)
@@ -56,6 +57,7 @@ extension SessionMemory {
                 state.withLock { $0.pool.put(scope.session, view, bytes: view.estimatedBytes) }
                 turn.concurrent = true
             case .forgotten: throw MemoryError.forgotten
+            case .elsewhere(let owner): throw MemoryError.elsewhere(LiveSession(owner: owner, turn: turn.id))
             }
         }
         throw MemoryError.storeUnavailable(

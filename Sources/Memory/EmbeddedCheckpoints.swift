@@ -106,11 +106,12 @@ extension EmbeddedCheckpoints {
                 return .stale(lastTurnID: stored.lastTurnID)
             }
             return .duplicate(row)
-        case .replace(let sequence, let checkpoint):
+        case .replace(let sequence, let checkpoint, let plan):
             guard var session = found else { return .stale(lastTurnID: nil) }
             session.checkpoint = checkpoint
             try replace(db, session, sequence: sequence, request, payload: payload)
-            return .applied(sequence: sequence, checkpoint: checkpoint, plan: nil)
+            if let plan { try insert(db, plan, session: session) }
+            return .applied(sequence: sequence, checkpoint: checkpoint, plan: plan)
         case .append(let checkpoint, let plan):
             var session =
                 try found ?? SessionRecord.create(db, request.scope, generation: checkpoint.generation)

@@ -38,6 +38,11 @@ public final class HeldSession: Sendable {
         return try await memory.storedTurn(scope, id: id)
     }
 
+    /// The turn of this id as L2 has it now, also where another worker has changed it since the session was opened.
+    public func storedTurn(_ id: TurnID) async throws(MemoryError) -> StoredTurn? {
+        try await memory.storedTurn(scope, id: id)
+    }
+
     /// The latest turn that answered a request with this body digest and finished at or after `since` (milliseconds
     /// since 1970): finds a retry that carries no id. Asks L2 only where the context does not go back so far.
     public func knownTurn(digest: String, since: Int64) async throws(MemoryError) -> StoredTurn? {
@@ -55,8 +60,12 @@ public final class HeldSession: Sendable {
     /// Stores the turn durably, after the turn that the session's view ends with. Where another writer appended
     /// meanwhile, it is stored after theirs, unchanged and marked concurrent. A turn id that is stored already is
     /// not stored again; an unfinished turn is replaced by a later one of its id until it is archived.
-    public func commit(_ turn: Turn) async throws(MemoryError) -> CommitOutcome {
-        let (outcome, view) = try await memory.commit(turn, scope: scope, view: view)
+    ///
+    /// - Parameter ownership: throws `elsewhere` where another worker has the session by now.
+    public func commit(
+        _ turn: Turn, ownership: SessionOwnership? = nil
+    ) async throws(MemoryError) -> CommitOutcome {
+        let (outcome, view) = try await memory.commit(turn, scope: scope, view: view, ownership: ownership)
         state.withLock { $0.view = view }
         return outcome
     }

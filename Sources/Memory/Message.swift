@@ -13,23 +13,39 @@ public struct Message: Codable, Hashable, Sendable {
     public var toolCalls: [ToolCall]?
     /// The call that this message answers; only on tool messages.
     public var toolCallID: String?
+    /// How that call ended; only on the answers of the pool's own tools.
+    public var toolOutcome: ToolOutcome?
 
     public init(
         role: Role, content: String, name: String? = nil, toolCalls: [ToolCall]? = nil,
-        toolCallID: String? = nil
+        toolCallID: String? = nil, toolOutcome: ToolOutcome? = nil
     ) {
         self.role = role
         self.content = content
         self.name = name
         self.toolCalls = toolCalls
         self.toolCallID = toolCallID
+        self.toolOutcome = toolOutcome
     }
 
     enum CodingKeys: String, CodingKey {
         case role, content, name
         case toolCalls = "tool_calls"
         case toolCallID = "tool_call_id"
+        case toolOutcome = "tool_outcome"
     }
+}
+
+/// How the call of a tool ended.
+public enum ToolOutcome: String, Codable, Sendable {
+    /// The tool did what it was asked.
+    case done
+    /// The tool says that it failed, or its server refused the call.
+    case failed
+    /// Nothing of the call reached the server.
+    case notSent = "not_sent"
+    /// The call was sent and no answer came: whether it took effect is not known.
+    case unknown
 }
 
 /// A function call that a model asked for. `arguments` is the model's JSON text, kept as it came.
@@ -54,5 +70,11 @@ public struct TokenUsage: Codable, Hashable, Sendable {
     public init(promptTokens: Int = 0, completionTokens: Int = 0) {
         self.promptTokens = promptTokens
         self.completionTokens = completionTokens
+    }
+
+    public static func + (one: TokenUsage, other: TokenUsage) -> TokenUsage {
+        TokenUsage(
+            promptTokens: one.promptTokens + other.promptTokens,
+            completionTokens: one.completionTokens + other.completionTokens)
     }
 }

@@ -103,13 +103,15 @@ public struct RedisCheckpoints: CheckpointStore {
                 first == 0
                 ? nil
                 : ArchivePlan(
-                    scope: request.scope, agent: checkpoint.activeAgent, first: first, last: sequence,
+                    scope: request.scope, agent: checkpoint.activeAgent, first: first,
+                    last: checkpoint.turnCount,
                     generation: checkpoint.generation, createdAt: checkpoint.createdAt)
             if let plan, let entry { ownPlans.note(plan, entry) }
             return .applied(sequence: sequence, checkpoint: checkpoint, plan: plan)
         case "duplicate": return .duplicate(try reply.turn())
         case "stale": return .stale(lastTurnID: TurnID(try reply.text()))
         case "forgotten": return .forgotten(generation: try reply.number())
+        case "elsewhere": return .elsewhere(owner: try reply.text())
         case "lost":
             report(request.scope)
             return .stale(lastTurnID: nil)
@@ -265,6 +267,8 @@ extension RedisCheckpoints {
             RedisArgument(known.archivedThrough), RedisArgument(request.now), RedisArgument(policy.rounds),
             RedisArgument(policy.historyLimit), RedisArgument(policy.checkpointTTL),
             RedisArgument(Self.grace), RedisArgument(request.scope.session.description),
+            RedisArgument(request.ownership?.length.milliseconds ?? 0),
+            RedisArgument(request.ownership?.seen ?? ""),
         ]
     }
 

@@ -120,7 +120,8 @@ extension RedisScript {
             """)
 
     /// `CommitRule` in one atomic step, O(turn) bytes either way: the rolling summary is answered only where it is not the
-    /// one that the writer knows.
+    /// one that the writer knows. Where an ownership is given, the session must be the writer's or its predecessor's, and is the
+    /// writer's for so long from here on.
     static let commit = RedisScript(
         name: "commit",
         source: prelude + """
@@ -128,14 +129,29 @@ extension RedisScript {
             local knownGeneration, knownLast, knownCount = tonumber(ARGV[7]), ARGV[8], tonumber(ARGV[9])
             local knownFirst, knownThrough = tonumber(ARGV[10]), tonumber(ARGV[11])
             local now, rounds, history, ttl = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
-            local grace, own = tonumber(ARGV[16]), ARGV[17]
+            local grace, own, ownership, seen = tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19]
             local c = checkpoint()
             if c.g > knownGeneration then return {'forgotten', number(c.g)} end
             if knownCount > 0 and not c.stored then return {'lost'} end
+            if ownership > 0 then
+              local live = base .. 'live:' .. own
+              local owner = redis.call('HGET', live, 'w')
+              if owner and owner ~= ARGV[#ARGV] and owner ~= seen then return {'elsewhere', owner} end
+              redis.call('HSET', live, 'w', ARGV[#ARGV])
+              redis.call('PEXPIRE', live, ownership)
+            end
             local value = ending .. '\\n' .. id .. '\\n' .. digest .. '\\n' .. turn
             local function summary()
               if c.f == knownFirst and c.h == knownThrough then return false end
               return redis.call('HGET', session, 'r') or ''
+            end
+            -- A turn that still runs is not to be archived as it is.
+            local function plan()
+              if ending == 'r' or c.k - c.p < rounds then return 0 end
+              local first = c.p + 1
+              planned(first, c.k, c.a, c)
+              c.p = c.k
+              return first
             end
             local place = redis.call('HGET', names, 't' .. id)
             if place then
@@ -147,7 +163,9 @@ extension RedisScript {
               if digest ~= '' then redis.call('HSET', names, 'd' .. digest, place) end
               c.t = now
               if sequence == c.k then c.a = agent end
-              redis.call('HSET', session, 't', number(now), 'a', c.a, 'e', number(now + ttl), 'w', ARGV[#ARGV])
+              local planFirst = plan()
+              redis.call('HSET', session, 't', number(now), 'a', c.a, 'p', number(c.p), 'e', number(now + ttl),
+                'w', ARGV[#ARGV])
               local versionBefore, versionAfter = take(c.w, own)
               -- Whoever has claimed the batch read the turn as it was: the claim is void, the batch is claimed anew.
               for _, first in ipairs(firsts()) do
@@ -158,17 +176,12 @@ extension RedisScript {
               end
               redis.call('ZADD', open, number(now), own)
               keep(number(ttl + grace))
-              return {'applied', place, told(c, summary()), '0', versionBefore, versionAfter}
+              return {'applied', place, told(c, summary()), number(planFirst), versionBefore, versionAfter}
             end
             if c.l ~= knownLast then return {'stale', c.l} end
             if c.k == 0 then c.c = now end
             c.g, c.k, c.l, c.t, c.a = knownGeneration, c.k + 1, id, now, agent
-            local planFirst = 0
-            if c.k - c.p >= rounds then
-              planFirst = c.p + 1
-              planned(planFirst, c.k, agent, c)
-              c.p = c.k
-            end
+            local planFirst = plan()
             redis.call('HSET', turns, number(c.k), value)
             redis.call('HSET', names, 't' .. id, number(c.k))
             if digest ~= '' then redis.call('HSET', names, 'd' .. digest, number(c.k)) end

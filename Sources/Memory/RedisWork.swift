@@ -12,7 +12,9 @@ extension RedisCheckpoints {
     @discardableResult
     func schedule(_ request: CommitRequest) async throws -> RedisEntry? {
         let known = request.known
-        let writesPlan = known.turnCount + 1 - known.plannedThrough >= request.policy.rounds
+        let writesPlan =
+            request.turn.ending != .running
+            && known.turnCount + 1 - known.plannedThrough >= request.policy.rounds
         guard writesPlan || known.turnCount == 0 else { return nil }
         let item = RedisWorkItem(request.scope)
         return try await enter(item.member, in: work(item), at: request.now + headStart)

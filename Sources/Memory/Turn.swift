@@ -8,11 +8,15 @@ public struct Turn: Codable, Hashable, Sendable {
         case cancelled
         /// The model failed in the middle; what had been generated until then is kept.
         case failed
+        /// It has called tools, and has come to no end yet: it runs, or its worker is gone.
+        case running
     }
 
     public var id: TurnID
     /// The new user (and tool) messages, then what the agent added, in order.
     public var messages: [Message]
+    /// How many of the messages came in; nil where no tool was called, for then all but a last reply did.
+    public var inputCount: Int?
     public var agent: String
     public var ending: Ending
     /// Appended beside a turn that another writer had committed meanwhile.
@@ -29,12 +33,13 @@ public struct Turn: Codable, Hashable, Sendable {
     public var requestDigest: String?
 
     public init(
-        id: TurnID, messages: [Message], agent: String, ending: Ending = .complete,
+        id: TurnID, messages: [Message], inputCount: Int? = nil, agent: String, ending: Ending = .complete,
         concurrent: Bool = false, forkedAfter: Int? = nil, startedAt: Int64, finishedAt: Int64,
         usage: TokenUsage = .init(), requestDigest: String? = nil
     ) {
         self.id = id
         self.messages = messages
+        self.inputCount = inputCount
         self.agent = agent
         self.ending = ending
         self.concurrent = concurrent
@@ -45,9 +50,15 @@ public struct Turn: Codable, Hashable, Sendable {
         self.requestDigest = requestDigest
     }
 
-    /// The text of the agent's last message: what a client that asks again is shown.
-    public var reply: String {
-        messages.last { $0.role == .assistant }?.content ?? ""
+    /// What the agent added where it called tools: its messages, and the answers of the tools.
+    public var steps: ArraySlice<Message> { inputCount.map { messages.dropFirst($0) } ?? [] }
+
+    /// The turn's messages as a client has them that was shown the agent's words as one reply.
+    public var shown: [Message] {
+        guard let inputCount else { return messages }
+        let reply = steps.filter { $0.role == .assistant }.map(\.content).joined()
+        return messages.prefix(inputCount)
+            + (reply.isEmpty ? [] : [Message(role: .assistant, content: reply)])
     }
 }
 

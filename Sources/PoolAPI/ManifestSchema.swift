@@ -14,8 +14,7 @@ enum ManifestSchema {
         Field("agents", "The agents.", .list(agent, 1...32, .field("name")), .required),
         Field(
             "mcpServers", "Servers of tools over the Model Context Protocol.",
-            .list(mcpServer, 0...32, .field("name")), .defaults([])
-        ).notYet("MCP servers are"),
+            .list(mcpServer, 0...32, .field("name")), .defaults([])),
         Field(
             "skills", "Folders of instructions and files that agents read when they need them.",
             .list(skill, 0...64, .field("name")), .defaults([])
@@ -63,8 +62,7 @@ enum ManifestSchema {
         Field(
             "model", "The name of a chat model in models.", .name,
             .derived("the first chat model, or the built-in one (builtin)")),
-        Field("tools", "Names of mcpServers.", .list(.name, 0...32, .value), .defaults([])).notYet(
-            "tools are"),
+        Field("tools", "Names of mcpServers.", .list(.name, 0...32, .value), .defaults([])),
         Field("skills", "Names of skills.", .list(.name, 0...64, .value), .defaults([])).notYet("skills are"),
         Field(
             "handoffs", "Names of the agents that it may hand a conversation to.",
@@ -79,7 +77,8 @@ enum ManifestSchema {
         Field("allow", "The tools that agents see; absent, all of them.", .list(toolName, 0...256, .value)),
         Field(
             "requireApproval", "Tools that run only after a person agreed.", .list(toolName, 0...256, .value),
-            .defaults([])),
+            .defaults([])
+        ).notYet("approval of tool calls is"),
     ]).checking(mcpServerRules)
     private static let toolName = Schema.text(1...128, .toolName)
 

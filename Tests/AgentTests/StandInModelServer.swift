@@ -34,19 +34,20 @@ struct StandInModelServer: Sendable {
     var baseURL: String { "http://127.0.0.1:\(port)/v1" }
 
     /// A pool of one agent that talks to the stand-in under this model's name.
-    func spec(model: String, more: String = "") throws -> AgentPoolSpec {
+    func spec(model: String, tools: String = "[]", more: String = "") throws -> AgentPoolSpec {
         try AgentPoolSpec.parse(
             yaml: """
                 models: [{name: chat, provider: openai, baseURL: "\(baseURL)", model: "\(model)", parameters: {temperature: 0.2}}]
                 entryAgent: assistant
-                agents: [{name: assistant, instructions: You help., model: chat}]
+                agents: [{name: assistant, instructions: You help., model: chat, tools: \(tools)}]
                 \(more)
                 """)
     }
 
-    func engine(_ spec: AgentPoolSpec) throws -> TurnEngine {
+    func engine(_ spec: AgentPoolSpec, tools: [ToolSource] = []) throws -> TurnEngine {
         try TurnEngine(
-            spec: spec, secrets: { _ in nil }, http: http, logger: logger, now: { 1_700_000_000_000 })
+            spec: spec, tools: tools, secrets: { _ in nil }, http: http, logger: logger,
+            now: { 1_700_000_000_000 })
     }
 
     func chatModel(

@@ -9,14 +9,20 @@ final class TurnRecorder: Sendable {
         case recalled(String)
         case committed(Turn)
         case archived(ArchivePlan)
+        case kept(Turn)
     }
 
     private let log = Mutex<[Entry]>([])
     private let recall: Recall
     private let plan: ArchivePlan?
     private let commitError: MemoryError?
+    private let keepError: MemoryError?
 
-    init(recall: Recall = Recall(), plan: ArchivePlan? = nil, commitError: MemoryError? = nil) {
+    init(
+        recall: Recall = Recall(), plan: ArchivePlan? = nil, commitError: MemoryError? = nil,
+        keepError: MemoryError? = nil
+    ) {
+        self.keepError = keepError
         self.recall = recall
         self.plan = plan
         self.commitError = commitError
@@ -35,6 +41,10 @@ final class TurnRecorder: Sendable {
                 self.add(.committed(turn))
                 return CommitOutcome(
                     sequence: 1, plan: self.plan, stored: StoredTurn(sequence: 1, turn: turn))
+            },
+            keep: { turn in
+                if let error = self.keepError { throw error }
+                self.add(.kept(turn))
             },
             archive: { self.add(.archived($0)) })
     }
@@ -57,6 +67,7 @@ final class TurnRecorder: Sendable {
             case .recalled: ["recall"]
             case .committed: ["commit"]
             case .archived: ["archive"]
+            case .kept: ["keep"]
             }
         }
     }
@@ -65,7 +76,7 @@ final class TurnRecorder: Sendable {
         switch event {
         case .step(let name): "step \(name)"
         case .recalled: "memories"
-        case .text, .toolCall: nil
+        case .text, .toolCall, .toolResult: nil
         case .committed: "committed"
         case .failed: "failed"
         }
@@ -89,9 +100,30 @@ final class TurnRecorder: Sendable {
         }.first
     }
 
+    var results: [String] {
+        events.compactMap { event in
+            if case .toolResult(let id, let name, let result) = event {
+                "\(id) \(name) \(result.outcome.rawValue): \(result.text)"
+            } else {
+                nil
+            }
+        }
+    }
+
+    var kept: [Turn] {
+        entries.compactMap { entry in
+            if case .kept(let turn) = entry { turn } else { nil }
+        }
+    }
+
     var committed: [Turn] {
         entries.compactMap { entry in
             if case .committed(let turn) = entry { turn } else { nil }
         }
     }
+}
+
+extension Turn {
+    /// The agent's words, as a client is shown them.
+    var reply: String { shown.last { $0.role == .assistant }?.content ?? "" }
 }

@@ -88,7 +88,7 @@ import Testing
 
     @Test(
         "An unfinished turn is completed in its place by a later one of its id",
-        arguments: [Turn.Ending.cancelled, .failed]
+        arguments: [Turn.Ending.cancelled, .failed, .running]
     ) func completed(ending: Turn.Ending) async throws {
         let test = try TestMemory()
         try await test.turn(scope, "half", id: "t", ending: ending)
@@ -100,6 +100,53 @@ import Testing
         #expect(held.view.context.map(\.turn.said) == ["whole", "next"])
         #expect(try await test.memory.history(scope, limit: 10).map(\.turn.said) == ["whole", "next"])
         #expect(try await test.turn(Scope.of("ann", "x"), "y").sequence == 1)
+    }
+
+    @Test("A turn that still runs is not archived as it is: its end writes the plan") func running()
+        async throws
+    {
+        let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
+        try await test.turn(scope, "first")
+        for step in ["asked", "answered"] {
+            #expect(try await test.turn(scope, step, id: "t", ending: .running, archive: false).plan == nil)
+        }
+        let plan = try #require(try await test.turn(scope, "whole", id: "t", archive: false).plan)
+        #expect(plan.first == 1 && plan.last == 2)
+        #expect(await test.memory.carryOut(plan, summarize: TestModel.summarize))
+        let held = try await test.memory.open(scope)
+        defer { held.end() }
+        #expect(held.view.checkpoint.archivedThrough == 2)
+        #expect(try await test.memory.history(scope, limit: 9).map(\.turn.said) == ["first", "whole"])
+    }
+
+    @Test("A turn that never came to its end is archived with those after it") func left() async throws {
+        let test = try TestMemory(configuration: .patient.with { $0.bufferRounds = 2 })
+        try await test.turn(scope, "first")
+        #expect(try await test.turn(scope, "asked", id: "t", ending: .running).plan == nil)
+        let plan = try #require(try await test.turn(scope, "next", archive: false).plan)
+        #expect(plan.first == 1 && plan.last == 3)
+    }
+
+    @Test("A turn's steps are kept with how each call ended, and shown as one reply") func steps()
+        async throws
+    {
+        let test = try TestMemory()
+        let call = ToolCall(id: "c", name: "book", arguments: "{}")
+        var turn = Turn.said("book it", id: "t", ending: .running)
+        turn.messages = [
+            Message(role: .user, content: "book it"),
+            Message(role: .assistant, content: "I book. ", toolCalls: [call]),
+            Message(role: .tool, content: "17", name: "book", toolCallID: "c", toolOutcome: .unknown),
+            Message(role: .assistant, content: "Booked."),
+        ]
+        turn.inputCount = 1
+        let held = try await test.memory.open(scope)
+        _ = try await held.commit(turn)
+        held.end()
+        let stored = try #require(try await test.beside().turn(scope, id: turn.id)).turn
+        #expect(stored == turn)
+        #expect(stored.steps.map(\.role) == [.assistant, .tool, .assistant])
+        #expect(stored.shown.map(\.content) == ["book it", "I book. Booked."])
     }
 
     @Test("An unfinished turn that is archived stays as it is") func archivedStays() async throws {

@@ -45,6 +45,30 @@ import Testing
         #expect(try await c.session(.of("ann", "other")) == LiveSession())
     }
 
+    @Test("A turn's step is refused where another worker has the session by now, and takes it where none has")
+    func ownedSteps() async throws {
+        let workers = try await Workers(3)
+        let (a, b) = (workers.live(0), workers.live(1))
+        func step(_ index: Int, after seen: String?) async throws -> String {
+            let request = CommitRequest(
+                scope: scope, turn: .said("asked", id: "t", ending: .running), known: Checkpoint(),
+                policy: MemoryConfiguration.patient.policy, now: 1,
+                ownership: SessionOwnership(seen: seen, length: .seconds(60)))
+            switch try await workers.kept[index].commit(request) {
+            case .applied: return "applied"
+            case .elsewhere(let owner): return owner
+            default: return "something else"
+            }
+        }
+        #expect(try await step(0, after: nil) == "applied")
+        #expect(try await b.session(scope) == LiveSession(owner: a.worker))
+        #expect(try await step(1, after: nil) == a.worker)
+        #expect(try await step(1, after: a.worker) == "applied")
+        #expect(try await step(0, after: nil) == b.worker)
+        #expect(try await step(2, after: a.worker) == b.worker)
+        #expect(try await step(1, after: nil) == "applied")
+    }
+
     @Test("Opening a session names its owner, and gives no content where that one serves it") func opening()
         async throws
     {

@@ -21,15 +21,39 @@ public protocol ChatReply {
 /// One question to a model: the prompt's parts, unrendered, and how to sample.
 public struct ChatRequest: Sendable {
     public var prompt: Prompt
+    /// What the model may call.
+    public var functions: [ChatFunction]
+    /// False: it is shown the functions, and must answer in words.
+    public var mayCall: Bool
     public var sampling: SamplingOverrides
     /// How long the whole reply may take. A model that waits for a server gives up then, with `.timeout`: the connection's
     /// own clock costs a turn nothing, where a timer of its own would outlive it.
     public var timeout: Duration?
 
-    public init(prompt: Prompt, sampling: SamplingOverrides = SamplingOverrides(), timeout: Duration? = nil) {
+    public init(
+        prompt: Prompt, functions: [ChatFunction] = [], mayCall: Bool = true,
+        sampling: SamplingOverrides = SamplingOverrides(), timeout: Duration? = nil
+    ) {
         self.prompt = prompt
+        self.functions = functions
+        self.mayCall = mayCall
         self.sampling = sampling
         self.timeout = timeout
+    }
+}
+
+/// A function as a model is told of it.
+public struct ChatFunction: Sendable, Equatable {
+    /// Letters, digits, `_` and `-`, 64 at most.
+    public var name: String
+    public var description: String
+    /// A JSON Schema: the text of a JSON object.
+    public var parameters: String
+
+    public init(name: String, description: String, parameters: String) {
+        self.name = name
+        self.description = description
+        self.parameters = parameters
     }
 }
 

@@ -4,13 +4,16 @@ import PoolAPI
 /// Writes the body of a chat-completions request, straight into bytes.
 enum ChatRequestBody {
     /// Members that the engine decides; the manifest's `parameters` can't set them.
-    private static let reserved: Set<String> = ["model", "messages", "stream", "stream_options", "n"]
+    private static let reserved: Set<String> = [
+        "model", "messages", "stream", "stream_options", "n", "tools", "tool_choice",
+    ]
 
     /// - Parameters:
     ///   - capacity: bytes of the messages, roughly.
     ///   - writeMessages: writes them as one JSON array.
     static func bytes(
         model: String, capacity: Int, parameters: [String: JSONValue], sampling: SamplingOverrides,
+        functions: [ChatFunction] = [], mayCall: Bool = true,
         writeMessages: (inout JSONWriter) -> Void
     ) -> [UInt8] {
         var writer = JSONWriter(capacity: capacity + capacity / 8 + 512)
@@ -21,6 +24,7 @@ enum ChatRequestBody {
         writer.field("stream", true)
         writer.key("stream_options")
         writer.literal(#"{"include_usage":true}"#)
+        write(functions, mayCall: mayCall, to: &writer)
         // Newer servers refuse `max_tokens`; a manifest that uses the newer name says which one this is.
         let limitName = parameters["max_completion_tokens"] == nil ? "max_tokens" : "max_completion_tokens"
         let overrides = overrides(sampling, limitName: limitName)
@@ -35,6 +39,26 @@ enum ChatRequestBody {
         }
         writer.endObject()
         return writer.bytes
+    }
+
+    private static func write(_ functions: [ChatFunction], mayCall: Bool, to writer: inout JSONWriter) {
+        guard !functions.isEmpty else { return }
+        writer.key("tools")
+        writer.beginArray()
+        for function in functions {
+            writer.beginObject()
+            writer.field("type", "function")
+            writer.key("function")
+            writer.beginObject()
+            writer.field("name", function.name)
+            writer.field("description", function.description)
+            writer.key("parameters")
+            writer.raw(Array(function.parameters.utf8))
+            writer.endObject()
+            writer.endObject()
+        }
+        writer.endArray()
+        if !mayCall { writer.field("tool_choice", "none") }
     }
 
     private static func overrides(
@@ -60,7 +84,8 @@ extension Message {
         preface(&writer)
         writer.text(content)
         writer.endString()
-        if let name { writer.field("name", name) }
+        // A tool's name is ours to know: the API has no such field on its answers.
+        if let name, role != .tool { writer.field("name", name) }
         if let toolCallID { writer.field("tool_call_id", toolCallID) }
         if let toolCalls, !toolCalls.isEmpty {
             writer.key("tool_calls")

@@ -28,7 +28,8 @@ public struct OpenAIChatModel: ChatModel {
 
     public func open(_ request: ChatRequest) async throws(ModelError) -> any ChatReply {
         try await stream(
-            capacity: request.prompt.estimatedBytes, sampling: request.sampling, timeout: request.timeout
+            capacity: request.prompt.estimatedBytes, sampling: request.sampling, timeout: request.timeout,
+            functions: request.functions, mayCall: request.mayCall
         ) { request.prompt.write(limits, to: &$0) }
     }
 
@@ -60,11 +61,12 @@ public struct OpenAIChatModel: ChatModel {
 
     private func stream(
         capacity: Int, sampling: SamplingOverrides, timeout: Duration?,
+        functions: [ChatFunction] = [], mayCall: Bool = true,
         writeMessages: (inout JSONWriter) -> Void
     ) async throws(ModelError) -> OpenAIChatReply {
         let body = ChatRequestBody.bytes(
             model: endpoint.model.model, capacity: capacity, parameters: endpoint.model.parameters,
-            sampling: sampling, writeMessages: writeMessages)
+            sampling: sampling, functions: functions, mayCall: mayCall, writeMessages: writeMessages)
         let answer = try await endpoint.post(
             "/chat/completions", body: body, accept: "text/event-stream", timeout: timeout)
         let type = answer.response.headers["Content-Type"]?.lowercased() ?? ""

@@ -8,13 +8,15 @@ struct AgentRoster: Sendable {
         let name: String
         let instructions: String
         let model: any ChatModel
+        let tools: [ToolSource]
     }
 
     let entryAgent: String
     private let members: [String: Member]
 
     init(
-        _ spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
+        _ spec: AgentPoolSpec, tools: [ToolSource], secrets: @escaping @Sendable (SecretKeyRef) -> String?,
+        http: HTTPClient
     ) throws(ModelError) {
         entryAgent = spec.entryAgent
         var models: [String: any ChatModel] = [AgentPoolSpec.builtinChatModel: BuiltinChatModel()]
@@ -33,7 +35,9 @@ struct AgentRoster: Sendable {
                     .configuration,
                     "spec.agents[\(index)].model: there is no chat model \(agent.model) in spec.models.")
             }
-            members[agent.name] = Member(name: agent.name, instructions: agent.instructions, model: model)
+            members[agent.name] = Member(
+                name: agent.name, instructions: agent.instructions, model: model,
+                tools: agent.tools.compactMap { name in tools.first { $0.name == name } })
         }
         guard members[entryAgent] != nil else {
             throw ModelError(

@@ -10,11 +10,15 @@ public struct CollectedReply: Sendable, Equatable {
     var estimatedUsage: TokenUsage?
     private var calls: [Int: ToolCall] = [:]
     private var bytes = 0
+    /// Ids that earlier calls of the turn have.
+    private let taken: Set<String>
 
     /// Text and arguments that a reply may have; far more than any model writes in one.
     static let limit = 4 << 20
 
-    public init() {}
+    public init() { taken = [] }
+
+    init(afterCalls taken: Set<String>) { self.taken = taken }
 
     /// Nothing was said and nothing asked for.
     public var isEmpty: Bool { text.isEmpty && calls.isEmpty }
@@ -42,6 +46,7 @@ public struct CollectedReply: Sendable, Equatable {
                 add(piece)
             case .finish(let reason):
                 finishReason = reason
+                nameCalls()
                 events.append(contentsOf: toolCalls.map { .toolCall($0) })
             case .usage(let usage):
                 reportedUsage = usage
@@ -58,6 +63,20 @@ public struct CollectedReply: Sendable, Equatable {
         if let name = piece.name, !name.isEmpty { call.name = name }
         call.arguments += piece.arguments
         calls[piece.index] = call
+    }
+
+    /// Gives an id to each call that the server gave none, or one that is taken: answers are told apart by them.
+    private mutating func nameCalls() {
+        var taken = taken
+        for (index, call) in calls.sorted(by: { $0.key < $1.key }) {
+            var (id, number) = (call.id, taken.count + 1)
+            while id.isEmpty || taken.contains(id) {
+                id = "call_\(number)"
+                number += 1
+            }
+            taken.insert(id)
+            calls[index]?.id = id
+        }
     }
 
     /// Drops the calls: a reply that was cut off must not ask for half a call.

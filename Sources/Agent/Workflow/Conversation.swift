@@ -1,7 +1,6 @@
 import Memory
 
-/// The `converse` node: streams the model's reply to the client while the client stays, the time lasts and
-/// the model goes on.
+/// One reply of the `converse` node: streams it to the client while the client stays, the time lasts and the model goes on.
 public struct Conversation: Sendable {
     public internal(set) var reply = CollectedReply()
     public internal(set) var ending = Turn.Ending.complete
@@ -21,6 +20,8 @@ extension Conversation {
         let emit: @Sendable ([TurnEvent]) async throws -> Void
         /// Told before the model is asked.
         let preface: [TurnEvent]
+        /// Ids of the turn's calls so far.
+        let callIDs: Set<String>
     }
 
     /// Runs the reply, and beside it the watch over the client. The first to end ends the other; what was generated
@@ -61,7 +62,7 @@ extension Conversation {
 
     /// Passes the reply on, chunk by chunk: all that arrived together is told together.
     private static func stream(_ call: Call) async -> Conversation {
-        var conversation = Conversation()
+        var conversation = Conversation(reply: CollectedReply(afterCalls: call.callIDs))
         let started = ContinuousClock.now
         do {
             if !call.preface.isEmpty { try await call.emit(call.preface) }

@@ -24,27 +24,28 @@ public struct TurnEngine: Sendable {
 
     private let workflow: Workflow
     private let inputGuard: InputGuard
-    private let roster: AgentRoster
-    private let turnTimeout: Duration
-    private let logger: Logger
-    private let now: @Sendable () -> Int64
+    let roster: AgentRoster
+    let turnTimeout: Duration
+    let logger: Logger
+    let now: @Sendable () -> Int64
 
     /// Builds everything that the manifest names, once. Throws an error that names the field where something
     /// is missing.
     ///
     /// - Parameters:
     ///   - spec: with its defaults filled in.
+    ///   - tools: the servers that `spec.mcpServers` names.
     ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call
     ///     of a model.
     ///   - now: milliseconds since 1970.
     public init(
-        spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient,
-        logger: Logger,
+        spec: AgentPoolSpec, tools: [ToolSource] = [], secrets: @escaping @Sendable (SecretKeyRef) -> String?,
+        http: HTTPClient, logger: Logger,
         now: @escaping @Sendable () -> Int64
     ) throws {
         workflow = .standard
         inputGuard = try InputGuard(spec.guard)
-        roster = try AgentRoster(spec, secrets: secrets, http: http)
+        roster = try AgentRoster(spec, tools: tools, secrets: secrets, http: http)
         embedder = try Embedder(spec, secrets: secrets, http: http)
         agents = spec.agents.map { Listing(name: $0.name, description: $0.description, model: $0.model) }
         entryAgent = spec.entryAgent
@@ -94,7 +95,11 @@ public struct TurnEngine: Sendable {
             case .converse:
                 let preface = untold
                 untold = []
-                await converse(&state, started: started, clientLeft: clientLeft, preface: preface, emit: emit)
+                await converse(
+                    &state,
+                    Surroundings(
+                        memory: memory, started: started, clientLeft: clientLeft, emit: emit),
+                    preface: preface)
             case .commit:
                 await commit(&state, memory)
             case .summarize:
@@ -129,37 +134,6 @@ extension TurnEngine {
         state.timings.recall = asked.duration(to: .now)
     }
 
-    private func converse(
-        _ state: inout TurnState, started: ContinuousClock.Instant, clientLeft: (@Sendable () async -> Void)?,
-        preface: [TurnEvent], emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
-    ) async {
-        let input = state.input
-        guard let agent = roster.member(input.agent) else {
-            state.conversation = Conversation(failedWith: .unknownAgent(input.agent))
-            state.failure = state.conversation?.failure
-            return
-        }
-        let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
-        let prompt = Prompt(
-            instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary,
-            context: input.history, recalled: state.recall?.memories ?? [], newMessages: input.messages)
-        let asked = ContinuousClock.now
-        let timeout = max(.milliseconds(1), turnTimeout - started.duration(to: asked))
-        var conversation = await Conversation.hold(
-            Conversation.Call(
-                model: agent.model,
-                request: ChatRequest(prompt: prompt, sampling: input.overrides, timeout: timeout),
-                timeout: timeout, clientLeft: clientLeft, emit: emit, preface: preface))
-        state.timings.model = asked.duration(to: .now)
-        state.timings.firstToken = conversation.firstDelta.map { started.duration(to: $0) }
-        if conversation.reply.reportedUsage == nil, !conversation.reply.isEmpty {
-            conversation.reply.estimatedUsage = TokenEstimate.usage(
-                prompt: prompt, reply: conversation.reply.text)
-        }
-        state.conversation = conversation
-        if state.satisfies(.unanswered) { state.failure = conversation.failure }
-    }
-
     private func commit(_ state: inout TurnState, _ memory: TurnMemory) async {
         let asked = ContinuousClock.now
         do {
@@ -187,13 +161,5 @@ extension TurnEngine {
                 "agent": "\(state.input.agent)", "turn": "\(state.input.turnID)", "code": "\(failure.code)",
                 "reason": "\(failure.message)",
             ])
-    }
-}
-
-extension Conversation {
-    /// One that never began.
-    init(failedWith failure: TurnFailure) {
-        ending = .failed
-        self.failure = failure
     }
 }

@@ -11,6 +11,8 @@ public enum TurnEvent: Sendable {
     case text(String)
     /// A function call that the model asked for, whole.
     case toolCall(ToolCall)
+    /// What came of a call of one of the pool's tools; it is durable.
+    case toolResult(id: String, name: String, ToolResult)
     /// The turn is durable.
     case committed(TurnReport)
     case failed(TurnFailure)
@@ -47,7 +49,7 @@ public struct TurnTimings: Sendable, Equatable {
     public var recall: Duration?
     /// From the turn's start to the first piece of the reply.
     public var firstToken: Duration?
-    /// From asking the model to the end of its reply.
+    /// From asking the model to the end of its replies, its tools included.
     public var model: Duration?
     public var commit: Duration?
 
@@ -107,9 +109,8 @@ extension TurnEvent {
     public static func replay(_ stored: StoredTurn) -> [TurnEvent] {
         let answer = stored.turn.messages.last { $0.role == .assistant }
         let calls = answer?.toolCalls ?? []
-        var events: [TurnEvent] = []
-        if let text = answer?.content, !text.isEmpty { events.append(.text(text)) }
-        events.append(contentsOf: calls.map { .toolCall($0) })
+        let steps = stored.turn.inputCount == nil ? (answer.map { [$0] } ?? [])[...] : stored.turn.steps
+        var events = telling(steps)
         let outcome = CommitOutcome(
             sequence: stored.sequence, duplicate: true, concurrent: stored.turn.concurrent, stored: stored)
         events.append(

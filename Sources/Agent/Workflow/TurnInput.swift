@@ -9,6 +9,8 @@ public struct TurnInput: Sendable {
     public var agent: String
     /// The messages that are new in this turn.
     public var messages: [Message]
+    /// What an earlier attempt of the turn had got to: its finished calls of tools are not made again.
+    public var steps: [Message]
     /// The turns that stand in the prompt, oldest first.
     public var history: [StoredTurn]
     public var rollingSummary: String
@@ -20,7 +22,8 @@ public struct TurnInput: Sendable {
     public var requestDigest: String?
 
     public init(
-        turnID: TurnID, sessionID: String, agent: String, messages: [Message], history: [StoredTurn] = [],
+        turnID: TurnID, sessionID: String, agent: String, messages: [Message], steps: [Message] = [],
+        history: [StoredTurn] = [],
         rollingSummary: String = "", instructions: String? = nil,
         overrides: SamplingOverrides = SamplingOverrides(), requestDigest: String? = nil
     ) {
@@ -28,6 +31,7 @@ public struct TurnInput: Sendable {
         self.sessionID = sessionID
         self.agent = agent
         self.messages = messages
+        self.steps = steps
         self.history = history
         self.rollingSummary = rollingSummary
         self.instructions = instructions
@@ -42,16 +46,20 @@ public struct TurnMemory: Sendable {
     public var recall: @Sendable (String) async -> Recall
     /// Returns when the turn is durable.
     public var commit: @Sendable (Turn) async throws -> CommitOutcome
+    /// Returns when a turn that runs is durable as far as it got: before a tool is called, and after it.
+    public var keep: @Sendable (Turn) async throws -> Void
     /// Carries out a plan. Never fails; what could not be done is done later by somebody.
     public var archive: @Sendable (ArchivePlan) async -> Void
 
     public init(
         recall: @escaping @Sendable (String) async -> Recall,
         commit: @escaping @Sendable (Turn) async throws -> CommitOutcome,
+        keep: @escaping @Sendable (Turn) async throws -> Void,
         archive: @escaping @Sendable (ArchivePlan) async -> Void
     ) {
         self.recall = recall
         self.commit = commit
+        self.keep = keep
         self.archive = archive
     }
 }

@@ -7,8 +7,14 @@ public struct TurnState: Sendable {
     public let startedAt: Int64
     public internal(set) var wantsMemory = false
     public internal(set) var recall: Recall?
-    /// What came of asking the model; nil before that.
+    /// What came of asking the model, the last time in this turn; nil before that.
     public internal(set) var conversation: Conversation?
+    /// The calls of tools before that, with their answers.
+    var steps = ToolSteps()
+    /// Of the replies before the last one.
+    var usage = TokenUsage()
+    /// A step could not be made durable: then the turn can't be either.
+    var isUnstorable = false
     public internal(set) var outcome: CommitOutcome?
     /// What ended the turn early, or follows its commit.
     public internal(set) var failure: TurnFailure?
@@ -25,7 +31,10 @@ public struct TurnState: Sendable {
         case .always: true
         case .refused: failure?.kind == .refused
         case .memoryWanted: wantsMemory
-        case .unanswered: conversation?.ending == .failed && conversation?.reply.isEmpty == true
+        case .unanswered:
+            isUnstorable
+                || conversation?.ending == .failed && conversation?.reply.isEmpty == true
+                    && steps.messages.isEmpty
         case .planned: outcome?.plan != nil
         }
     }
@@ -38,12 +47,21 @@ public struct TurnState: Sendable {
 
     /// The turn to commit, as far as it got.
     func turn(finishedAt: Int64) -> Turn {
-        var messages = input.messages
-        if let reply = conversation?.reply, !reply.isEmpty { messages.append(reply.message) }
-        return Turn(
-            id: input.turnID, messages: messages, agent: input.agent,
-            ending: conversation?.ending ?? .complete,
-            startedAt: startedAt, finishedAt: finishedAt, usage: conversation?.reply.usage ?? TokenUsage(),
+        var turn = runningTurn(at: finishedAt)
+        turn.ending = conversation?.ending ?? .complete
+        if let reply = conversation?.reply {
+            if !reply.isEmpty { turn.messages.append(reply.message) }
+            turn.usage = turn.usage + reply.usage
+        }
+        return turn
+    }
+
+    /// The turn with its steps, while there is more to come.
+    func runningTurn(at time: Int64) -> Turn {
+        Turn(
+            id: input.turnID, messages: input.messages + steps.messages,
+            inputCount: steps.messages.isEmpty ? nil : input.messages.count, agent: input.agent,
+            ending: .running, startedAt: startedAt, finishedAt: time, usage: usage,
             requestDigest: input.requestDigest)
     }
 

@@ -148,6 +148,9 @@ struct AdminAPI: Sendable {
         var page = PrometheusText()
         page.counters("agentpool_turns_total", "Turns committed, by ending.", by: "ending", turns.turns)
         page.counters(
+            "agentpool_tool_calls_total", "Calls of tools, by what came of them.", by: "outcome",
+            turns.toolCalls)
+        page.counters(
             "agentpool_turn_failures_total", "Turns that ended in an error.", by: "code", turns.failures)
         page.counter("agentpool_turns_replayed_total", "Turns answered from the history.", turns.replays)
         page.counter("agentpool_turns_concurrent_total", "Turns appended beside another's.", turns.concurrent)

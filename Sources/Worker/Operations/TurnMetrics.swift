@@ -9,6 +9,8 @@ final class TurnMetrics: Sendable {
         var turns: [String: Int] = [:]
         /// Turns that ended in an error, by its code.
         var failures: [String: Int] = [:]
+        /// Calls of tools by what came of them: `done`, `failed`, `not_sent`, `unknown`.
+        var toolCalls: [String: Int] = [:]
         var replays = 0
         var concurrent = 0
         /// Refused requests by status code.
@@ -26,6 +28,10 @@ final class TurnMetrics: Sendable {
 
     func refused(_ status: HTTPResponseStatus) {
         state.withLock { $0.refused[status.code, default: 0] += 1 }
+    }
+
+    func called(_ outcome: ToolResult.Outcome) {
+        state.withLock { $0.toolCalls[outcome.rawValue, default: 0] += 1 }
     }
 
     func replayed() { state.withLock { $0.replays += 1 } }

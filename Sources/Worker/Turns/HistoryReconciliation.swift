@@ -28,7 +28,7 @@ struct HistoryReconciliation: Equatable {
         var history: [Message] = []
         var ends: [(sequence: Int, count: Int)] = []
         for stored in context {
-            history += stored.turn.messages
+            history += stored.turn.shown
             ends.append((stored.sequence, history.count))
         }
         let reachesStart = context.first?.sequence == 1

@@ -27,6 +27,9 @@ struct NativeEventEncoder {
     private var id: EventID
     private var json = JSONWriter(capacity: 512)
 
+    /// Characters of a tool's answer that clients are told; the model has all of it.
+    static let shownResult = 4096
+
     /// - Parameter attempt: which try to answer the turn; counted from 1.
     init(turn: TurnID, attempt: Int = 1) {
         id = EventID(turn: turn, attempt: attempt, sequence: 0)
@@ -74,6 +77,15 @@ struct NativeEventEncoder {
                 json.field("id", call.id)
                 json.field("name", call.name)
                 json.field("arguments", call.arguments)
+            }
+        case .toolResult(let id, let name, let result):
+            let shown = result.text.prefix(Self.shownResult)
+            return self.event("tool.result") { json in
+                json.field("id", id)
+                json.field("name", name)
+                json.field("outcome", result.outcome.rawValue)
+                json.field("text", String(shown))
+                if shown.endIndex < result.text.endIndex { json.field("truncated", true) }
             }
         case .committed(let report):
             let turn = id.turn

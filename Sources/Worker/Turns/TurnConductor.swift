@@ -87,7 +87,7 @@ struct TurnConductor: Sendable {
         }
         defer { held.end() }
 
-        let known: StoredTurn?
+        var known: StoredTurn?
         do { known = try await knownTurn(order, held) } catch { throw APIError(error) }
         let view = held.view
         let agent =
@@ -96,9 +96,15 @@ struct TurnConductor: Sendable {
         let turnID = known?.turn.id ?? order.turnID ?? .mint()
         var opening = TurnOpening(
             turn: turnID, agent: agent, tier: held.tier, attempt: attempt(of: turnID, order, held),
-            isRestart: order.lastSeen?.turn == turnID || held.live.unfinishedTurn == turnID,
+            isRestart: order.lastSeen?.turn == turnID || held.live.unfinishedTurn == turnID
+                || known?.turn.ending == .running,
             ownerBefore: held.live.owner)
 
+        if known?.turn.ending != .complete, opening.isRestart, opening.ownerBefore != nil {
+            try await takeSession(opening, order, scope)
+            // From here on its owner before can add nothing to it: what it did until then is what counts.
+            do { known = try await held.storedTurn(turnID) ?? known } catch { throw APIError(error) }
+        }
         if let known, known.turn.ending == .complete {
             // It may have been read before its replicas had it. To commit it again stores nothing, and waits for them.
             do { _ = try await held.commit(known.turn) } catch { throw APIError(error) }
@@ -112,37 +118,33 @@ struct TurnConductor: Sendable {
             try? await emit(TurnEvent.replay(known))
             return
         }
-
-        // An unfinished try of the same turn is no part of the conversation that leads to it.
-        let context = view.context.filter { $0.turn.id != turnID }
-        let turnCount =
-            known.map { $0.sequence == view.turnCount } == true ? view.turnCount - 1 : view.turnCount
-        let visible = HistoryReconciliation.visible(context)
-        let fit = HistoryReconciliation.of(prior: order.prior, context: visible, turnCount: turnCount)
-        let input = TurnInput(
-            turnID: turnID, sessionID: scope.sessionID, agent: agent, messages: fit.carried + order.new,
-            history: HistoryReconciliation.visible(context, from: fit.forkedAfter),
-            rollingSummary: view.rollingSummary, instructions: order.instructions,
-            overrides: order.overrides, requestDigest: order.digest)
+        let (input, fork) = input(order, opening, held, known)
+        opening.forkedAfter = fork
         let contextStart = view.contextStart
-        opening.forkedAfter = fit.forkedAfter
+        let ownership = journal.ownership(after: opening.ownerBefore)
         let turnMemory = TurnMemory(
             recall: { [memory] text in
                 await memory.recall(RecallQuery(scope: scope, text: text, contextStart: contextStart))
             },
-            commit: { [opening] turn in
+            commit: { turn in
                 // What another worker will tell anew must not stand in the history as far as it got here.
                 if turn.ending != .complete, isLeftToOthers(order) { throw MemoryError.closed }
                 var turn = turn
-                turn.forkedAfter = opening.forkedAfter
-                return try await held.commit(turn)
+                turn.forkedAfter = fork
+                return try await held.commit(turn, ownership: turn.inputCount == nil ? nil : ownership)
+            },
+            keep: { turn in
+                var turn = turn
+                turn.forkedAfter = fork
+                _ = try await held.commit(turn, ownership: ownership)
             },
             archive: { [archives] plan in await archives.archive(plan) })
 
-        try await takeSession(opening, order, scope)
+        if !opening.isRestart || opening.ownerBefore == nil { begin(opening, order, scope) }
         await opened(opening)
         let started = ContinuousClock.now
         await engine.run(input, memory: turnMemory, clientLeft: clientLeft) { [metrics, cut] events in
+            for case .toolResult(_, _, let result) in events { metrics.called(result.outcome) }
             guard let last = events.last, last.endsTurn else { return try await emit(events) }
             for event in events { metrics.ended(with: event, after: started.duration(to: .now)) }
             held.end()
@@ -179,13 +181,44 @@ struct TurnConductor: Sendable {
         return max(seen, told, feeds.lastAttempt(of: turn, held.scope.session) ?? 0) + 1
     }
 
-    /// Makes it known whose the session is. Waits for that only where several workers may be about to restart the same turn.
-    private func takeSession(_ opening: TurnOpening, _ order: TurnOrder, _ scope: Scope) async throws {
-        guard let request = order.request else { return journal.claim(scope, from: opening.ownerBefore) }
-        let start = JournalQueue.TurnStart(id: opening.turn, attempt: opening.attempt, request: request)
-        guard opening.isRestart, opening.ownerBefore != nil else {
-            return journal.begin(start, of: scope, from: opening.ownerBefore)
+    /// What the turn starts from: its messages and the history before them, or where an earlier attempt had got to.
+    private func input(
+        _ order: TurnOrder, _ opening: TurnOpening, _ held: HeldSession, _ known: StoredTurn?
+    ) -> (TurnInput, fork: Int?) {
+        let view = held.view
+        // An unfinished try of the same turn is no part of the conversation that leads to it.
+        let context = view.context.filter { $0.turn.id != opening.turn }
+        let turnCount =
+            known.map { $0.sequence == view.turnCount } == true ? view.turnCount - 1 : view.turnCount
+        let visible = HistoryReconciliation.visible(context)
+        let fit = HistoryReconciliation.of(prior: order.prior, context: visible, turnCount: turnCount)
+        var messages = fit.carried + order.new
+        var fork = fit.forkedAfter
+        let steps = Array(known?.turn.steps ?? [])
+        if !steps.isEmpty, let turn = known?.turn {
+            messages = turn.messages.dropLast(steps.count)
+            fork = turn.forkedAfter
         }
+        let input = TurnInput(
+            turnID: opening.turn, sessionID: held.scope.sessionID, agent: opening.agent, messages: messages,
+            steps: steps, history: HistoryReconciliation.visible(context, from: fork),
+            rollingSummary: view.rollingSummary, instructions: order.instructions,
+            overrides: order.overrides, requestDigest: order.digest)
+        return (input, fork)
+    }
+
+    /// Makes it known whose the session is, without waiting for that.
+    private func begin(_ opening: TurnOpening, _ order: TurnOrder, _ scope: Scope) {
+        if let start = JournalQueue.TurnStart(opening, order) {
+            journal.begin(start, of: scope, from: opening.ownerBefore)
+        } else {
+            journal.claim(scope, from: opening.ownerBefore)
+        }
+    }
+
+    /// The same where several workers may be about to restart the turn: only one of them has the session.
+    private func takeSession(_ opening: TurnOpening, _ order: TurnOrder, _ scope: Scope) async throws {
+        let start = JournalQueue.TurnStart(opening, order)
         if let owner = await journal.take(start, of: scope, from: opening.ownerBefore) {
             throw SessionElsewhere(live: LiveSession(owner: owner, turn: opening.turn))
         }
@@ -251,6 +284,14 @@ final class ArchiveGate: Sendable {
         guard entered else { return }
         defer { free.withLock { $0 += 1 } }
         await work()
+    }
+}
+
+extension JournalQueue.TurnStart {
+    /// Nil for a turn that ends with its client.
+    fileprivate init?(_ opening: TurnOpening, _ order: TurnOrder) {
+        guard let request = order.request else { return nil }
+        self.init(id: opening.turn, attempt: opening.attempt, request: request)
     }
 }
 

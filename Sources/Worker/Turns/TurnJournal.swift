@@ -11,6 +11,8 @@ final class TurnJournal: Sendable {
 
     private let live: RedisLive?
     private let logger: Logger
+    /// For so long a worker is a session's owner.
+    private let ownership: Duration
     /// A session is taken anew when a third of the time is over for which a worker is its owner.
     private let renewal: Duration
     private let queue = Mutex(JournalQueue())
@@ -20,6 +22,7 @@ final class TurnJournal: Sendable {
     init(live: RedisLive?, ownership: Duration, logger: Logger) {
         self.live = live
         self.logger = logger
+        self.ownership = ownership
         renewal = ownership / 3
         let (stream, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         wakes = (stream, wake)
@@ -27,6 +30,11 @@ final class TurnJournal: Sendable {
 
     /// A turn that is cut off here can go on elsewhere.
     var isShared: Bool { live != nil }
+
+    /// What a commit must be refused without: this worker has the session, after the owner whom it has seen.
+    func ownership(after seen: String?) -> SessionOwnership? {
+        live == nil ? nil : SessionOwnership(seen: seen, length: ownership)
+    }
 
     /// Whose the session is; nil also where L2 doesn't answer, for then nothing can be left to its owner.
     func session(_ scope: Scope) async -> LiveSession? { try? await live?.session(scope) }
@@ -49,10 +57,11 @@ final class TurnJournal: Sendable {
     /// The same for a turn that others may be about to begin too: asked for at once.
     ///
     /// - Returns: whose the session is, where it is another's.
-    func take(_ turn: JournalQueue.TurnStart, of scope: Scope, from seen: String?) async -> String? {
+    func take(_ turn: JournalQueue.TurnStart?, of scope: Scope, from seen: String?) async -> String? {
         guard let live else { return nil }
         // Where L2 doesn't answer the turn's commit will settle it.
-        let owner = try? await live.take(scope, from: seen, turn: (turn.id, turn.attempt, turn.request))
+        let owner = try? await live.take(
+            scope, from: seen, turn: turn.map { ($0.id, $0.attempt, $0.request) })
         guard let owner, owner != live.worker else {
             taken.withLock { $0.note(scope.session, .now) }
             return nil

@@ -115,6 +115,8 @@ class Handler(BaseHTTPRequestHandler):
             self.event(chunk({}, "tool_calls"))
             self.write(b"data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")
+        elif mode == "agent":
+            self.act(body)
         elif mode == "error-first":
             self.begin()
             self.event({"error": {"message": "The engine is on fire.", "code": "engine_error"}})
@@ -173,6 +175,33 @@ class Handler(BaseHTTPRequestHandler):
             self.end()
         else:
             self.json(404, {"error": {"message": f"The model {mode} does not exist."}})
+
+    def act(self, body):
+        """Asks for what the user's text names, a round after the other: `[[["tool", "arguments"], ...], ...]`; then quotes what
+        the tools said. Where tools are not to be called it says so, and `"cut"` in place of a round breaks the reply off."""
+        last = max(i for i, m in enumerate(body["messages"]) if m["role"] == "user")
+        rounds = json.loads(body["messages"][last]["content"])
+        since = body["messages"][last + 1:]
+        number = sum(1 for m in since if m.get("tool_calls"))
+        self.begin()
+        if body.get("tool_choice") == "none":
+            self.event(chunk({"content": "I may not call."}))
+            return self.end()
+        if number == len(rounds):
+            said = "; ".join(m["content"] for m in since if m["role"] == "tool")
+            self.event(chunk({"content": f"The tools said: {said}"}))
+            return self.end()
+        self.event(chunk({"content": f"Round {number + 1}. "}))
+        if rounds[number] == "cut":
+            return self.wfile.write(b"0\r\n\r\n")
+        for index, (name, arguments) in enumerate(rounds[number]):
+            # Some servers count the calls of each reply from 1.
+            fields = {"id": f"call_{index + 1}", "type": "function", "function": {"name": name, "arguments": arguments}}
+            self.event(chunk({"tool_calls": [{"index": index, **fields}]}))
+        self.event(chunk({}, "tool_calls"))
+        self.event({"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 1}})
+        self.write(b"data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
 
     def embed(self, mode, body):
         texts = body["input"]

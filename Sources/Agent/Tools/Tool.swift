@@ -1,0 +1,53 @@
+/// What agents know of a function that their models may call, and of what came of a call.
+
+/// A function as its server describes it.
+public struct Tool: Sendable, Hashable {
+    /// As its server calls it.
+    public var name: String
+    public var description: String
+    /// The JSON Schema of its arguments: the text of a JSON object.
+    public var inputSchema: String
+    /// It changes nothing (`readOnlyHint` of the Model Context Protocol).
+    public var isReadOnly: Bool
+    /// Called again with equal arguments it changes nothing more (`idempotentHint`).
+    public var isIdempotent: Bool
+
+    public init(
+        name: String, description: String, inputSchema: String, isReadOnly: Bool = false,
+        isIdempotent: Bool = false
+    ) {
+        self.name = name
+        self.description = description
+        self.inputSchema = inputSchema
+        self.isReadOnly = isReadOnly
+        self.isIdempotent = isIdempotent
+    }
+
+    /// A call of which nobody knows whether it took effect may be made again.
+    public var isRepeatable: Bool { isReadOnly || isIdempotent }
+}
+
+/// What came of a call. It is told to the model, also where it is an error: that is no failure of the turn.
+public struct ToolResult: Sendable, Hashable {
+    public enum Outcome: String, Sendable {
+        /// The tool did what it was asked.
+        case done
+        /// The tool says that it failed, or its server refused the call.
+        case failed
+        /// Nothing of the call reached the server.
+        case notSent = "not_sent"
+        /// The call was sent and no answer came: whether it took effect is not known.
+        case unknown
+    }
+
+    public var outcome: Outcome
+    /// For the model. Holds no secret; bounded by whoever made the call.
+    public var text: String
+
+    public init(_ outcome: Outcome, _ text: String) {
+        self.outcome = outcome
+        self.text = text
+    }
+
+    public var isError: Bool { outcome != .done }
+}

@@ -1,0 +1,104 @@
+/// Carries out the calls that a model asked for, side by side, each of them durable before it is made and after it.
+import Memory
+
+struct ToolCalls: Sendable {
+    let toolbox: Toolbox
+    /// They are another attempt's: whether they took effect is not known.
+    var areRecorded: Bool
+
+    /// Calls of one turn at the same time.
+    static let maximumAtOnce = 8
+    /// How long one call may take.
+    static let callLimit: Duration = .seconds(60)
+
+    private enum News: Sendable {
+        case result(ToolCall, ToolResult)
+        case clientLeft
+    }
+
+    /// Answers every open call. A client that leaves ends those that are under way; the turn is cancelled then.
+    ///
+    /// - Parameter limit: what is left of the turn's time.
+    func carryOut(
+        _ state: inout TurnState, _ around: TurnEngine.Surroundings, within limit: Duration,
+        preface: [TurnEvent], now: @Sendable () -> Int64
+    ) async {
+        if !preface.isEmpty, (try? await around.emit(preface)) == nil { return cancel(&state) }
+        let limit = min(limit, Self.callLimit)
+        var waiting = state.steps.open[...]
+        await withTaskGroup(of: News.self) { group in
+            if let clientLeft = around.clientLeft {
+                group.addTask {
+                    await clientLeft()
+                    return .clientLeft
+                }
+            }
+            var running = 0
+            func start() {
+                while running < Self.maximumAtOnce, let call = waiting.popFirst() {
+                    running += 1
+                    group.addTask { .result(call, await self.result(of: call, within: limit)) }
+                }
+            }
+            start()
+            while running > 0, let news = await group.next() {
+                switch news {
+                case .clientLeft:
+                    cancel(&state)
+                    waiting = []
+                    group.cancelAll()
+                case .result(let call, let result):
+                    running -= 1
+                    await take(result, of: call, &state, around, now: now)
+                    if state.isUnstorable || state.conversation?.ending == .cancelled {
+                        waiting = []
+                        group.cancelAll()
+                    }
+                    start()
+                }
+            }
+            group.cancelAll()
+        }
+        for call in state.steps.open {
+            state.steps.answer(call, ToolResult(.notSent, "This call was not made: the turn was cancelled."))
+        }
+    }
+
+    /// Makes the turn durable as far as it got.
+    func keep(
+        _ state: inout TurnState, _ around: TurnEngine.Surroundings, now: @Sendable () -> Int64
+    ) async {
+        do { try await around.memory.keep(state.runningTurn(at: now())) } catch {
+            state.isUnstorable = true
+            state.failure = TurnFailure(commit: error)
+        }
+    }
+
+    private func result(of call: ToolCall, within limit: Duration) async -> ToolResult {
+        if areRecorded, toolbox.offer(call.name)?.tool.isRepeatable != true {
+            return ToolResult(.unknown, ToolSteps.unknownText)
+        }
+        return await toolbox.call(call, within: limit)
+    }
+
+    private func take(
+        _ result: ToolResult, of call: ToolCall, _ state: inout TurnState, _ around: TurnEngine.Surroundings,
+        now: @Sendable () -> Int64
+    ) async {
+        let kept = state.steps.answer(call, result)
+        let isCut = state.conversation?.ending == .cancelled && result.outcome == .unknown
+        // What was cut off with the turn is for whoever goes on with it to judge.
+        guard !state.isUnstorable, !isCut else { return }
+        await keep(&state, around, now: now)
+        guard !state.isUnstorable, state.conversation?.ending != .cancelled else { return }
+        let event = TurnEvent.toolResult(id: call.id, name: call.name, kept)
+        if (try? await around.emit([event])) == nil { cancel(&state) }
+    }
+
+    /// Nobody reads the reply any more.
+    private func cancel(_ state: inout TurnState) {
+        var conversation = Conversation()
+        conversation.ending = .cancelled
+        state.conversation = conversation
+    }
+}

@@ -1,0 +1,91 @@
+/// What a turn has got to: the model's calls and the tools' answers, and which of these are still to come. Pure.
+import Memory
+
+/// The messages follow the turn's input. They are all that a worker needs which goes on with the turn of one that is gone.
+struct ToolSteps: Sendable, Equatable {
+    private(set) var messages: [Message]
+    /// Bytes that the answers of the turn's tools may have, together.
+    private var room: Int
+
+    static let maximumBytes = 1 << 20
+    static let unknownText = """
+        No answer came to this call, and it may have taken effect. Don't call the tool again for the same purpose \
+        without making sure of that.
+        """
+
+    /// - Parameter recorded: the steps of an earlier attempt. What the model said last, without asking for a tool, it is asked anew.
+    init(recorded: some Collection<Message> = []) {
+        let end = recorded.reversed().drop { $0.role != .tool && ($0.toolCalls ?? []).isEmpty }.count
+        messages = Array(recorded.prefix(end))
+        room = Self.maximumBytes
+        for message in messages where message.role == .tool { room -= message.content.utf8.count }
+    }
+
+    /// Replies of the model that asked for tools.
+    var rounds: Int { messages.count { !($0.toolCalls ?? []).isEmpty } }
+
+    var callIDs: Set<String> { Set(messages.lazy.flatMap { $0.toolCalls ?? [] }.map(\.id)) }
+
+    /// The calls that the model asked for last and that have no answer.
+    var open: [ToolCall] {
+        guard let asked = messages.lastIndex(where: { !($0.toolCalls ?? []).isEmpty }) else { return [] }
+        let answered = Set(messages[asked...].compactMap(\.toolCallID))
+        return (messages[asked].toolCalls ?? []).filter { !answered.contains($0.id) }
+    }
+
+    mutating func ask(_ reply: Message) {
+        messages.append(reply)
+    }
+
+    /// Adds a call's answer, in the order of the calls. It is cut where there is no more room.
+    ///
+    /// - Returns: the result as it is kept.
+    @discardableResult
+    mutating func answer(_ call: ToolCall, _ result: ToolResult) -> ToolResult {
+        var result = result
+        if result.text.utf8.count > max(room, 0) {
+            result.text =
+                Sentences.bounded(result.text, bytes: max(room, 0))
+                + " [cut: the turn's tools have said too much]"
+        }
+        room -= result.text.utf8.count
+        let order = (messages.last { !($0.toolCalls ?? []).isEmpty }?.toolCalls ?? []).map(\.id)
+        let rank = order.firstIndex(of: call.id) ?? order.endIndex
+        var place = messages.endIndex
+        while place > messages.startIndex, messages[place - 1].role == .tool,
+            let other = order.firstIndex(of: messages[place - 1].toolCallID ?? ""), other > rank
+        {
+            place -= 1
+        }
+        messages.insert(
+            Message(
+                role: .tool, content: result.text, name: call.name, toolCallID: call.id,
+                toolOutcome: ToolOutcome(rawValue: result.outcome.rawValue)),
+            at: place)
+        return result
+    }
+
+    /// What a client is told of the steps, as if they were made now.
+    var events: [TurnEvent] { TurnEvent.telling(messages) }
+}
+
+extension TurnEvent {
+    /// What an agent's messages and its tools' answers are to a client.
+    static func telling(_ messages: some Sequence<Message>) -> [TurnEvent] {
+        messages.flatMap { message -> [TurnEvent] in
+            switch message.role {
+            case .assistant:
+                let text: [TurnEvent] = message.content.isEmpty ? [] : [.text(message.content)]
+                return text + (message.toolCalls ?? []).map { .toolCall($0) }
+            case .tool:
+                let outcome = message.toolOutcome.flatMap { ToolResult.Outcome(rawValue: $0.rawValue) }
+                return [
+                    .toolResult(
+                        id: message.toolCallID ?? "", name: message.name ?? "",
+                        ToolResult(outcome ?? .done, message.content))
+                ]
+            case .system, .user: return []
+            }
+        }
+    }
+}

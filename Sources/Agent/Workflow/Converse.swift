@@ -1,0 +1,95 @@
+/// The `converse` node: asks the model, carries out the calls that it asks for, and asks it again until it has said all.
+import Memory
+
+extension TurnEngine {
+    /// What a running turn may reach beside its state.
+    struct Surroundings: Sendable {
+        let memory: TurnMemory
+        let started: ContinuousClock.Instant
+        let clientLeft: (@Sendable () async -> Void)?
+        let emit: @Sendable ([TurnEvent]) async throws -> Void
+    }
+
+    /// Replies of one turn that may ask for tools; then the model must do with what it has.
+    static let maximumRounds = 16
+    /// A server that doesn't tell its tools in this time is done without.
+    static let listingLimit: Duration = .seconds(2)
+
+    func converse(_ state: inout TurnState, _ around: Surroundings, preface: [TurnEvent]) async {
+        guard let agent = roster.member(state.input.agent) else {
+            state.conversation = Conversation(failedWith: .unknownAgent(state.input.agent))
+            state.failure = state.conversation?.failure
+            return
+        }
+        let asked = ContinuousClock.now
+        defer { state.timings.model = asked.duration(to: .now) }
+        let toolbox = await Toolbox.gather(agent.tools, within: Self.listingLimit, logger: logger)
+        state.steps = ToolSteps(recorded: state.input.steps)
+        var untold = preface + state.steps.events
+        var calls = ToolCalls(toolbox: toolbox, areRecorded: true)
+        repeat {
+            if !state.steps.open.isEmpty {
+                await calls.carryOut(&state, around, within: remaining(around), preface: untold, now: now)
+                untold = []
+                if state.conversation?.ending == .cancelled || state.isUnstorable { return }
+            }
+            calls.areRecorded = false
+            await ask(agent, toolbox, &state, around, preface: untold)
+            untold = []
+            guard let reply = state.conversation?.reply, state.conversation?.ending == .complete,
+                !reply.toolCalls.isEmpty, !toolbox.isEmpty, state.steps.rounds < Self.maximumRounds
+            else { return }
+            state.steps.ask(reply.message)
+            state.usage = state.usage + reply.usage
+            state.conversation = nil
+            await calls.keep(&state, around, now: now)
+        } while !state.isUnstorable
+    }
+
+    private func remaining(_ around: Surroundings) -> Duration {
+        max(.milliseconds(1), turnTimeout - around.started.duration(to: .now))
+    }
+
+    private func ask(
+        _ agent: AgentRoster.Member, _ toolbox: Toolbox, _ state: inout TurnState, _ around: Surroundings,
+        preface: [TurnEvent]
+    ) async {
+        let input = state.input
+        let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
+        let prompt = Prompt(
+            instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary,
+            context: input.history, recalled: state.recall?.memories ?? [],
+            newMessages: input.messages + state.steps.messages)
+        let timeout = remaining(around)
+        var conversation = await Conversation.hold(
+            Conversation.Call(
+                model: agent.model,
+                request: ChatRequest(
+                    prompt: prompt,
+                    functions: toolbox.offers.map { offer in
+                        ChatFunction(
+                            name: offer.name, description: offer.tool.description,
+                            parameters: offer.tool.inputSchema)
+                    }, mayCall: state.steps.rounds < Self.maximumRounds, sampling: input.overrides,
+                    timeout: timeout),
+                timeout: timeout, clientLeft: around.clientLeft, emit: around.emit, preface: preface,
+                callIDs: state.steps.callIDs))
+        if state.timings.firstToken == nil {
+            state.timings.firstToken = conversation.firstDelta.map { around.started.duration(to: $0) }
+        }
+        if conversation.reply.reportedUsage == nil, !conversation.reply.isEmpty {
+            conversation.reply.estimatedUsage = TokenEstimate.usage(
+                prompt: prompt, reply: conversation.reply.text)
+        }
+        state.conversation = conversation
+        if state.satisfies(.unanswered) { state.failure = conversation.failure }
+    }
+}
+
+extension Conversation {
+    /// One that never began.
+    init(failedWith failure: TurnFailure) {
+        ending = .failed
+        self.failure = failure
+    }
+}
