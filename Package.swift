@@ -148,7 +148,7 @@ let package = Package(
         tests("Memory", [logging, "TestSupport", .product(name: "GRDB", package: "GRDB.swift")]),
         tests(
             "Agent", ["PoolAPI", "Transport", "Memory", "Subprocesses", logging],
-            data: ["Corpus", "Fixtures"]),
+            data: ["Corpus", "Fixtures", "MCP/Fixtures"]),
         tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),
         tests("Kubernetes", ["PoolAPI", "Transport", "ClusterSupport", logging] + nio),
         tests("Controller", ["PoolAPI", "Kubernetes", "ClusterSupport", logging]),

@@ -62,7 +62,10 @@ public struct AgentWorker: Service {
         let now: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
         let spec = config.spec
         let engine = try TurnEngine(
-            spec: spec, secrets: { [secrets] in secrets.value($0) }, http: http, logger: logger, now: now)
+            spec: spec,
+            tools: ToolSource.servers(
+                of: spec, headers: { [secrets] in secrets.secret($0.name) }, http: http, logger: logger),
+            secrets: { [secrets] in secrets.value($0) }, http: http, logger: logger, now: now)
         let credentials = SharedCredentials(try readCredentials())
         let configuration = MemoryConfiguration(spec.memory)
         let tiers = try MemoryTiers(

@@ -1,4 +1,4 @@
-"""Rolling updates, scaling and kills of workers behind a real HAProxy: what is planned cuts no reply, and crashed turns are resumed."""
+"""Rolling updates, scaling and kills of workers behind a real HAProxy: what is planned cuts no reply, and crashed turns are resumed, also amid their calls of tools."""
 
 from __future__ import annotations
 
@@ -7,126 +7,14 @@ import dataclasses
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Self
 
 from kit.checks import Checks, run
-from kit.fleet import Fleet, Pod, Weather
-from kit.haproxy import Affinity, HAProxy
-from kit.recital import Lengths, ReciterProcess
-from kit.spoken import Kind
+from kit.haproxy import Affinity
+from kit.promises import nothing_dies_with_them, nothing_is_cut
+from kit.scene import FEW, FULL, SHORT, SLOW_TOOLS, TOOLS, Hits, Scale, Scene
 from kit.stores import Stores
-from kit.traffic import KINDS, Crowd, Figures, Traffic
-from kit.worker import manifest
 
 SEED = 20240613
-ROUNDS = 5
-
-
-@dataclass(frozen=True)
-class Scale:
-    """How much of everything; times in seconds."""
-
-    updates: int
-    kills: int
-    streams: int
-    scalings: int  # times out, in, in and out again
-    workers: int
-    lengths: Lengths
-    late: tuple[float, float]
-    delay: int  # the pool's drain.delay
-    turn: int  # the pool's concurrency.turnTimeout
-    between: float  # two kills, and two steps of a scaling
-
-
-SHORT = Scale(1, 4, 40, 1, 4, Lengths(3, 10, (0.25, 0.5)), (0.5, 3), delay=2, turn=60, between=4)
-FULL = Scale(20, 30, 200, 5, 4, Lengths(20, 120, (0.5, 1)), (5, 30), delay=15, turn=180, between=20)
-# Enough for a control to show what it is for.
-FEW = dataclasses.replace(SHORT, streams=16, workers=2)
-
-
-class Scene:
-    """A pool of its own on shared stores: its workers, the proxy before them, and the crowd that talks to them."""
-
-    def __init__(
-        self,
-        name: str,
-        stores: Stores,
-        scale: Scale,
-        seed: int,
-        affinity: Affinity = "cookie",
-        drains: bool = True,
-        peers: bool = True,
-        kinds: Sequence[Kind] = KINDS,
-        resumes: bool = True,
-    ) -> None:
-        self.name, self.scale = name, scale
-        with ExitStack() as undo:
-            model = ReciterProcess()
-            undo.callback(model.close)
-            text = _pool(name, model, stores, scale)
-            proxy = undo.enter_context(HAProxy(affinity))
-            weather = Weather(scale.late, drains, peers)
-            self.fleet = undo.enter_context(Fleet(text, scale.workers, proxy, weather, seed))
-            crowd = Crowd(scale.streams, scale.lengths, kinds, resumes)
-            self.traffic = undo.enter_context(Traffic(name, proxy, crowd))
-            self._undo = undo.pop_all()
-        self._begun = time.monotonic()
-        time.sleep(3)  # every client has begun to talk
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._undo.close()
-
-    def end(self) -> Figures:
-        """Lets all that was begun end, while the load goes on as long as pods are ending."""
-        self.fleet.settle()
-        self.traffic.finish()
-        figures = self.traffic.figures()
-        print(f"  {self.name}, {time.monotonic() - self._begun:.0f} s: {figures.line()}", flush=True)
-        return figures
-
-
-def _pool(name: str, model: ReciterProcess, stores: Stores, scale: Scale) -> str:
-    redis = {"mode": "Cluster", "addresses": stores.cluster.addresses, "waitReplicas": 1}
-    milvus = {"address": f"http://127.0.0.1:{stores.milvus.port}", "collection": name.replace("-", "_")}
-    return manifest(
-        model,
-        memory={
-            "scope": f"acceptance/{name}",
-            "redis": redis,
-            "milvus": milvus,
-            "buffer": {"rounds": ROUNDS},
-        },
-        replicas=scale.workers,
-        drain={"delay": f"{scale.delay}s", "timeout": f"{scale.turn}s"},
-        concurrency={"turnTimeout": f"{scale.turn}s"},
-    )
-
-
-def nothing_is_lost(checks: Checks, what: str, figures: Figures) -> None:
-    """The promise about acknowledged turns, whatever happened."""
-    checks.equal(f"{what}: events come in their order, none twice", figures.disorder, [])
-    checks.equal(f"{what}: no acknowledged turn is lost", figures.lost, [])
-    checks.equal(f"{what}: none is stored twice", figures.doubled, [])
-    checks.equal(f"{what}: each is stored with the words that its client saw", figures.altered, [])
-    checks.equal(f"{what}: what looks whole is what the model said", figures.wrong, [])
-
-
-def nothing_is_cut(checks: Checks, what: str, scene: Scene, figures: Figures) -> None:
-    """What is promised of everything planned."""
-    ended = scene.fleet.ended
-    if ended:
-        print(f"  {len(ended)} pods ended, after {min(ended):.1f} to {max(ended):.1f} s", flush=True)
-    checks.equal(f"{what}: every pod ended with 0 in its grace period", scene.fleet.faults, [])
-    checks.equal(f"{what}: no reply is cut", figures.cuts, [])
-    checks.equal(f"{what}: nobody sees a server's error", figures.server_errors, {})
-    checks.equal(f"{what}: every turn came to its end", figures.unfinished, [])
-    checks.equal(f"{what}: no client met an error of any kind", figures.troubled, [])
-    nothing_is_lost(checks, what, figures)
 
 
 def rolling_updates(checks: Checks, stores: Stores, scale: Scale, seed: int, affinity: Affinity) -> None:
@@ -149,21 +37,6 @@ def scaling(checks: Checks, stores: Stores, scale: Scale, seed: int) -> None:
         nothing_is_cut(checks, "scaling", scene, figures)
 
 
-@dataclass
-class Hits:
-    """What kills fell upon."""
-
-    traffic: Traffic
-    hit: int = 0  # kills that hit a reply at all
-    replies: dict[Kind, int] = field(default_factory=dict)
-
-    def before(self, pod: Pod) -> None:
-        amid = self.traffic.amid(pod.slot)
-        self.hit += bool(amid)
-        for spoken in amid:
-            self.replies[spoken.kind] = self.replies.get(spoken.kind, 0) + 1
-
-
 def kills(checks: Checks, stores: Stores, scale: Scale, seed: int) -> None:
     with Scene("kills", stores, scale, seed) as scene:
         hits = _kill(scene, scale.kills)
@@ -176,21 +49,39 @@ def kills(checks: Checks, stores: Stores, scale: Scale, seed: int) -> None:
         f"chat turns: {sum(not s.whole for s in chats)} ended with an error of {len(chats)}",
         flush=True,
     )
-    checks.equal("kills: no pod ended by itself", scene.fleet.faults, [])
     checks.holds("kills: most hit a reply", hits.hit * 2 > scale.kills, hits.hit)
-    nothing_is_lost(checks, "kills", figures)
-    unfinished = [f"{s.recital.name}: {s.errors[-3:]}" for s in native if not s.whole]
-    checks.equal("kills: every native turn was completed", unfinished, [])
+    nothing_dies_with_them(checks, "kills", scene, figures, hits)
     silent = [s.recital.name for s in chats if not s.whole and not s.errors]
     checks.equal("kills: every chat client has its reply or an error", silent, [])
 
 
-def _kill(scene: Scene, count: int) -> Hits:
-    hits = Hits(scene.traffic)
+def _kill(scene: Scene, count: int, aimed: bool = False) -> Hits:
+    """Of any worker, or of those that are amid a call which must not be repeated."""
+    hits = Hits(scene.traffic, scene.desk)
     for _ in range(count):
-        scene.fleet.kill(hits.before)
+        scene.fleet.kill(hits.before, scene.busy() if aimed else None)
         time.sleep(scene.scale.between)
     return hits
+
+
+def kills_amid_tools(checks: Checks, stores: Stores, scale: Scale, seed: int) -> None:
+    what = "kills-amid-tools"
+    with Scene(what, stores, scale, seed, kinds=["native"]) as scene:
+        hits = _kill(scene, scale.kills, aimed=True)
+        figures = scene.end()
+    nothing_dies_with_them(checks, what, scene, figures, hits)
+    unknown = scene.verdict.outcomes.count("unknown")
+    checks.holds(f"{what}: models were told of unknown outcomes", unknown > 0, unknown)
+
+
+def lying_tools(checks: Checks, stores: Stores, scale: Scale, seed: int) -> None:
+    """The control of the ledger: a server that says of what must not be repeated that it may be."""
+    with Scene("lying-tools", stores, scale, seed, kinds=["native"], lies=True) as scene:
+        hits = _kill(scene, scale.kills, aimed=True)
+        scene.end()
+    print(f"  {hits.line()}", flush=True)
+    repeated = len(scene.verdict.repeated)
+    checks.holds("control: calls that a server wrongly calls idempotent are repeated", repeated > 0, repeated)
 
 
 def drain_off(checks: Checks, stores: Stores, seed: int) -> None:
@@ -224,7 +115,7 @@ def delay_off(checks: Checks, stores: Stores, seed: int, peers: bool) -> None:
         checks.holds("control: without a delay requests are refused", refused > 0, refused)
 
 
-PARTS = ("rolling", "scaling", "kills", "controls")
+PARTS = ("rolling", "scaling", "kills", "tools", "controls")
 
 
 def check(
@@ -236,7 +127,8 @@ def check(
 ) -> None:
     print(
         f"  seed {seed}; {scale.streams} streams on {scale.workers} workers; "
-        f"{scale.updates} updates, {scale.kills} kills; the proxy learns {scale.late[0]} to {scale.late[1]} s late"
+        f"{scale.updates} updates, {scale.kills} kills; {scale.lengths.tools:.0%} of the turns with tools; "
+        f"the proxy learns {scale.late[0]} to {scale.late[1]} s late"
     )
     with Stores() as stores:
         if "rolling" in parts:
@@ -253,6 +145,9 @@ def check(
             delay_off(checks, stores, seed, peers=False)
             if full:
                 delay_off(checks, stores, seed, peers=True)
+        if "tools" in parts and scale.lengths.tools:
+            kills_amid_tools(checks, stores, dataclasses.replace(SLOW_TOOLS, kills=scale.kills), seed)
+            lying_tools(checks, stores, SLOW_TOOLS, seed)
         if "kills" in parts:
             kills(checks, stores, scale, seed)
 
@@ -265,12 +160,14 @@ def main() -> None:
     options.add_argument("--updates", type=int, help="rolling updates of all workers")
     options.add_argument("--kills", type=int)
     options.add_argument("--streams", type=int, help="clients at the same time")
+    options.add_argument("--tools", type=float, default=TOOLS, help="the part of turns that call tools")
     options.add_argument("--seed", type=int, default=SEED)
     options.add_argument("--only", choices=PARTS, action="append", help="this part; may be given again")
     chosen = options.parse_args()
     asked = {name: getattr(chosen, name) for name in ("updates", "kills", "streams")}
     base = FULL if chosen.full else SHORT
     scale = dataclasses.replace(base, **{name: n for name, n in asked.items() if n is not None})
+    scale = scale.with_tools(chosen.tools)
     parts = chosen.only or PARTS
     sys.exit(run({"rolling": lambda checks: check(checks, scale, chosen.seed, parts, chosen.full)}, Checks()))
 

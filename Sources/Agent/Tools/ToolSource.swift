@@ -1,4 +1,7 @@
 /// Where tools come from, as the engine sees it: it knows of no protocol.
+import Logging
+import PoolAPI
+import Transport
 
 /// A server of tools, as functions. Safe to use from any task.
 public struct ToolSource: Sendable {
@@ -16,5 +19,24 @@ public struct ToolSource: Sendable {
         self.name = name
         self.list = list
         self.call = call
+    }
+}
+
+extension ToolSource {
+    /// The servers that `spec.mcpServers` names.
+    ///
+    /// - Parameter headers: answers a Secret's keys, nil where there is none. Asked at every request.
+    public static func servers(
+        of spec: AgentPoolSpec, headers: @escaping @Sendable (ObjectRef) -> [String: String]?,
+        http: HTTPClient, logger: Logger
+    ) -> [ToolSource] {
+        spec.mcpServers.enumerated().map { index, server in
+            let client = MCPClient(
+                name: server.name, field: "spec.mcpServers[\(index)]", url: server.url, allow: server.allow,
+                headers: { server.headersSecretRef.map(headers) ?? [:] }, http: http, logger: logger)
+            return ToolSource(
+                name: server.name, list: { try await client.tools(within: $0) },
+                call: { await client.call($0, arguments: $1, within: $2, progress: { _ in }) })
+        }
     }
 }

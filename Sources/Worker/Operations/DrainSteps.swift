@@ -49,10 +49,9 @@ extension SessionFeeds {
     /// Tells every long-lived stream to reconnect and ends it, spread over the window; those that follow a running turn last, when
     /// it has ended. Returns early where its task is cancelled.
     func reconnectAll(within limit: Duration, turnsEnded: @Sendable () async -> Void) async {
-        await reconnect(streams().idle, within: limit)
+        await reconnect(idleStreams(), within: limit)
         await turnsEnded()
-        let (idle, busy) = streams()
-        await reconnect(idle + busy, within: limit)
+        await reconnect(close(), within: limit)
     }
 
     private func reconnect(_ streams: [Subscriber], within limit: Duration) async {

@@ -180,9 +180,10 @@ struct PeerRelay: Sendable {
             (try? await Task.sleep(for: .milliseconds(Int.random(in: 0...2000)))) != nil
         else { return .left }
         let last = NativeEventEncoder.reconnect(after: .milliseconds(Int.random(in: 100...2000)))
-        // A client that has left is told nothing.
-        _ = try? await exchange.send(framed(last, exchange))
-        exchange.finish()
+        // The other worker may not have answered yet.
+        var alone = Response(.ok, body: Array(last.readableBytesView))
+        alone.head = .eventStream([])
+        exchange.respond(alone, lateBytes: framed(last, exchange))
         return .told
     }
 

@@ -58,6 +58,8 @@ final class SessionFeeds: Sendable {
         var logOrder: [Digest128] = []
         var logBytes = 0
         var count = 0
+        /// No stream stays any more: the worker ends.
+        var isClosed = false
     }
 
     private let shared = Mutex(Shared())
@@ -94,7 +96,7 @@ final class SessionFeeds: Sendable {
     /// Adds a stream, whose beginning comes before all that is published from now on.
     func subscribe(_ subscriber: Subscriber, to scope: Scope, from beginning: Beginning) {
         let session = scope.session
-        let (missed, isOver) = shared.withLock { shared -> (ByteBuffer, Bool) in
+        var (missed, isOver, isClosed) = shared.withLock { shared -> (ByteBuffer, Bool, Bool) in
             let log = shared.logs[session]
             let index: Int? =
                 switch beginning {
@@ -106,9 +108,13 @@ final class SessionFeeds: Sendable {
             if case .missed(let bytes) = beginning { missed = bytes }
             shared.subscribers[session, default: (scope, [])].list.append(subscriber)
             shared.count += 1
-            return (missed, subscriber.endsWith.map { $0 != log?.running } ?? false)
+            return (missed, subscriber.endsWith.map { $0 != log?.running } ?? false, shared.isClosed)
         }
-        if isOver {
+        if isClosed, !isOver {
+            var last = NativeEventEncoder.reconnect(after: .milliseconds(Int.random(in: 100...2000)))
+            missed.writeBuffer(&last)
+            subscriber.close(with: missed)
+        } else if isOver {
             subscriber.close(with: missed)
         } else if missed.readableBytes > 0 {
             subscriber.send(missed)
@@ -184,14 +190,18 @@ final class SessionFeeds: Sendable {
         shared.withLock { $0.logs[session]?.events.read(from: index) ?? .lost }
     }
 
-    /// The streams of sessions in which no logged turn runs, and of those in which one does.
-    func streams() -> (idle: [Subscriber], busy: [Subscriber]) {
+    /// All streams. One that comes from now on is told to reconnect at once.
+    func close() -> [Subscriber] {
         shared.withLock { shared in
-            var (idle, busy): ([Subscriber], [Subscriber]) = ([], [])
-            for (session, entry) in shared.subscribers {
-                if shared.logs[session]?.running == nil { idle += entry.list } else { busy += entry.list }
-            }
-            return (idle, busy)
+            shared.isClosed = true
+            return shared.subscribers.values.flatMap(\.list)
+        }
+    }
+
+    /// The streams of sessions in which no logged turn runs.
+    func idleStreams() -> [Subscriber] {
+        shared.withLock { shared in
+            shared.subscribers.filter { shared.logs[$0.key]?.running == nil }.flatMap(\.value.list)
         }
     }
 }

@@ -161,9 +161,9 @@ class Fleet:
     def scale_in(self) -> None:
         self._retire(self._rng.choice(self.pods))
 
-    def kill(self, before: Callable[[Pod], None]) -> None:
-        """SIGKILL of one pod, of which `before` is told; another one takes its place."""
-        pod = self._rng.choice(self.pods)
+    def kill(self, before: Callable[[Pod], None], victim: Pod | None = None) -> None:
+        """SIGKILL of one pod, any if none is named, of which `before` is told; another one takes its place."""
+        pod = victim or self._rng.choice(self.pods)
         before(pod)
         self._lose(pod)
         self.scale_out()

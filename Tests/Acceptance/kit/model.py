@@ -1,4 +1,4 @@
-"""A stand-in for a model's server: says what it is told to say, at the pace it is told, and shows live what it is being asked."""
+"""A stand-in for a model's server: says what it is told to say and calls the tools that it is told to call, at the pace it is told, and shows live what it is being asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from kit.tool_calls import ToolCall
+
 DIMENSIONS = 64
+PIECES = 0.02  # seconds between two pieces of a call, at most
 INSTRUCTIONS = "You are the front desk of the parcel office."
 
 
@@ -40,6 +43,18 @@ class Ask:
         return text.rpartition("</recalled_memories>\n\n")[2]
 
     @property
+    def since(self) -> list[dict[str, Any]]:
+        """The messages after the user's last one: what the model itself has said and called since, and the results."""
+        messages = self.body.get("messages", [])
+        last = max((at for at, m in enumerate(messages) if m["role"] == "user"), default=-1)
+        return list(messages[last + 1 :])
+
+    @property
+    def offered(self) -> list[str]:
+        """The names of the tools that may be called."""
+        return [tool["function"]["name"] for tool in self.body.get("tools") or []]
+
+    @property
     def prompt(self) -> str:
         """Everything that the model was sent, as one text."""
         return json.dumps(self.body, ensure_ascii=False)
@@ -47,7 +62,7 @@ class Ask:
 
 @dataclass
 class Reply:
-    """What the model answers: words, the seconds between them, or an error's status.
+    """What the model answers: words, the seconds between them, calls of tools after them, or an error's status.
 
     `before_each` is called with every word's index and may wait; from word `cut_at` on nothing comes but the end of the connection.
     """
@@ -57,6 +72,16 @@ class Reply:
     status: int = 200
     before_each: Callable[[int], None] | None = None
     cut_at: int | None = None
+    lead: str = ""  # what stands before the first word
+    calls: list[ToolCall] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return self.lead + " ".join(self.words) if self.words else ""
+
+    @property
+    def finish_reason(self) -> str:
+        return "tool_calls" if self.calls else "stop"
 
 
 def echo(ask: Ask) -> Reply:
@@ -164,9 +189,10 @@ class _Handler(BaseHTTPRequestHandler):
         for index in range(len(reply.words)):
             if self._pause(ask, reply, index):
                 return
-        self._answer(
-            200, _completion("chat.completion", {"message": _assistant(" ".join(reply.words))}, reply)
-        )
+        message: dict[str, Any] = _assistant(reply.text)
+        if reply.calls:
+            message["tool_calls"] = [call.whole for call in reply.calls]
+        self._answer(200, _completion("chat.completion", {"message": message}, reply))
 
     def _stream(self, ask: Ask, reply: Reply) -> None:
         self.send_response(200)
@@ -176,8 +202,12 @@ class _Handler(BaseHTTPRequestHandler):
         for index, word in enumerate(reply.words):
             if self._pause(ask, reply, index):
                 return
-            text = word if index == 0 else " " + word
+            text = reply.lead + word if index == 0 else " " + word
             self._event(ask, _completion("chat.completion.chunk", {"delta": _assistant(text)}))
+        for piece in [piece for at, call in enumerate(reply.calls) for piece in call.pieces(at)]:
+            if self._hangs_up(ask, min(reply.gap, PIECES)):
+                return
+            self._event(ask, _completion("chat.completion.chunk", {"delta": {"tool_calls": [piece]}}))
         self._event(ask, _completion("chat.completion.chunk", {"delta": {}}, reply))
         self._frame(ask, b"data: [DONE]\n\n")
         self.wfile.write(b"0\r\n\r\n")
@@ -189,9 +219,13 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         if reply.before_each:
             reply.before_each(index)
+        return self._hangs_up(ask, reply.gap if index else 0)
+
+    def _hangs_up(self, ask: Ask, seconds: float) -> bool:
+        """Waits; true if the worker hung up meanwhile."""
         hang_up = select.poll()
         hang_up.register(self.connection, select.POLLIN)
-        if hang_up.poll(reply.gap * 1000 if index else 0) and not self.connection.recv(1, socket.MSG_PEEK):
+        if hang_up.poll(seconds * 1000) and not self.connection.recv(1, socket.MSG_PEEK):
             ask.client_gone = time.monotonic()
             self.close_connection = True
             return True
@@ -227,7 +261,7 @@ def _assistant(text: str) -> dict[str, str]:
 
 def _completion(object_name: str, choice: dict[str, Any], end: Reply | None = None) -> dict[str, Any]:
     value: dict[str, Any] = {"id": "chatcmpl-1", "object": object_name, "created": 1, "model": "stand-in"}
-    value["choices"] = [{"index": 0, "finish_reason": "stop" if end else None, **choice}]
+    value["choices"] = [{"index": 0, "finish_reason": end.finish_reason if end else None, **choice}]
     if end:
         words = len(end.words)
         value["usage"] = {"prompt_tokens": 10, "completion_tokens": words, "total_tokens": 10 + words}

@@ -9,6 +9,7 @@ from typing import Literal
 from kit.haproxy import SERVED_BY
 from kit.recital import Recital
 from kit.sse import Event
+from kit.tool_talk import ToolTalk
 
 Kind = Literal["native", "sdk", "curl"]
 
@@ -35,8 +36,12 @@ class Spoken:
     errors: list[str] = field(default_factory=list)
     longest_gap: float = 0
     ended: float | None = None
+    tools: ToolTalk = field(init=False)  # what a native client is told of them
     _place: tuple[int, int] | None = None
     _last_text: float | None = None
+
+    def __post_init__(self) -> None:
+        self.tools = ToolTalk(self.recital)
 
     @property
     def last_id(self) -> str | None:
@@ -61,7 +66,21 @@ class Spoken:
         if self._last_text is not None:
             self.longest_gap = max(self.longest_gap, now - self._last_text)
         self._last_text = now
+        self.faults += self.tools.speaks()
         self.text += text
+
+    def called(self, event: Event) -> None:
+        self.faults += self.tools.called(event.json, self.text)
+
+    def resulted(self, event: Event) -> None:
+        self.faults += self.tools.resulted(event.json)
+        self._last_text = None  # a gap of the text is the worker's own only without the tools' time
+
+    def complete(self) -> None:
+        """The turn's last event was seen."""
+        self.whole = True
+        if self.kind == "native":
+            self.faults += self.tools.completed()
 
     def place(self, event: Event) -> None:
         """Every id of a turn comes after the one before it, and a new attempt says first that it is one."""
@@ -78,3 +97,4 @@ class Spoken:
     def restart(self) -> None:
         self.restarts += 1
         self.text = ""
+        self.tools.restart()

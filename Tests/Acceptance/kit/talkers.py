@@ -99,7 +99,7 @@ class Talker:
         events = exchange.events()
         while True:
             try:
-                limit = SILENCE + spoken.recital.gap
+                limit = SILENCE + spoken.recital.gap + spoken.recital.tool_seconds
                 event = await asyncio.wait_for(anext(events), limit)
             except TimeoutError:
                 spoken.silences += 1
@@ -117,8 +117,12 @@ class Talker:
                 spoken.restart()
             elif event.name == "text.delta":
                 spoken.add(event.json["text"])
+            elif event.name == "tool.call":
+                spoken.called(event)
+            elif event.name == "tool.result":
+                spoken.resulted(event)
             elif event.name == "turn.completed":
-                spoken.whole = True
+                spoken.complete()
                 return True
             elif event.name == "error":
                 spoken.errors.append(f"error {event.data}")

@@ -87,8 +87,9 @@ class Figures:
 
     @property
     def slowest(self) -> Spoken | None:
-        """That with the longest gap beyond the model's own."""
-        return max(self.said, key=lambda s: s.longest_gap - s.recital.gap, default=None)
+        """That with the longest gap beyond the model's own; what tools take is in the gaps of chat clients."""
+        timed = [s for s in self.said if s.kind == "native" or not s.recital.tools]
+        return max(timed, key=lambda s: s.longest_gap - s.recital.gap, default=None)
 
     def line(self) -> str:
         kinds = Counter(spoken.kind for spoken in self.said)
@@ -190,7 +191,10 @@ class Traffic:
 def _compare(talker: Talker, messages: list[dict[str, object]], figures: Figures) -> None:
     users = Counter(str(m["content"]) for m in messages if m["role"] == "user")
     ids = Counter(str(m["turn_id"]) for m in messages if m["role"] == "user")
-    replies = {str(m["turn_id"]): str(m["content"]) for m in messages if m["role"] == "assistant"}
+    replies: dict[str, str] = {}
+    for m in messages:
+        if m["role"] == "assistant":  # with tools, a turn may have several
+            replies[str(m["turn_id"])] = replies.get(str(m["turn_id"]), "") + str(m["content"] or "")
     by_text = {str(m["content"]): str(m["turn_id"]) for m in messages if m["role"] == "user"}
     for spoken in talker.spoken:
         prompt = spoken.recital.prompt

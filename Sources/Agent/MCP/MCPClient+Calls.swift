@@ -1,0 +1,93 @@
+/// Decides the course of one call: when it is sent, heard, given up, and made once more.
+
+import Transport
+
+extension MCPClient {
+    /// What servers of the older era may ask of the client during one call.
+    private static let maxServerRequests = 8
+    private static let maxProgressBytes = 300
+
+    struct Call {
+        var tool: Tool
+        let arguments: [UInt8]
+        let headers: SecretHeaders
+        let deadline: ContinuousClock.Instant
+        let progress: @Sendable (String) -> Void
+
+        func outcome(of server: MCPServerName) -> CallOutcome {
+            CallOutcome(tool: tool, server: server, hidden: headers.hidden)
+        }
+    }
+
+    /// Makes a call, and once more where the server said that it didn't look at it: its session is over, its era is the
+    /// other one, or its schema has changed.
+    func perform(_ call: Call) async -> ToolResult {
+        var call = call
+        let outcome = call.outcome(of: server)
+        var era: MCPEra
+        do {
+            era = try await findEra(call.headers, until: call.deadline)
+        } catch {
+            return outcome.notSent(error)
+        }
+        let (reply, wasSent) = await send(call, era)
+        if era.isOver(by: reply) {
+            forget(era)
+            // What the server said the first time explains more than a failure to find out what it meant.
+            guard let next = try? await findEra(call.headers, until: call.deadline), next != era else {
+                return outcome.result(of: reply, wasSent: wasSent)
+            }
+            era = next
+        } else if era == .modern, case .error(let error, _) = reply, error.code == -32020 {
+            state.withLock { $0.cache.becameOld(at: .now) }
+            let tools = try? await tools(within: call.deadline - .now)
+            guard let changed = tools?.first(where: { $0.name == call.tool.name }),
+                changed.inputSchema != call.tool.inputSchema
+            else { return outcome.result(of: reply, wasSent: wasSent) }
+            call.tool.inputSchema = changed.inputSchema
+        } else {
+            return outcome.result(of: reply, wasSent: wasSent)
+        }
+        let (second, wasSentAgain) = await send(call, era)
+        if era.isOver(by: second) { forget(era) }
+        return outcome.result(of: second, wasSent: wasSentAgain)
+    }
+
+    private func send(_ call: Call, _ era: MCPEra) async -> (MCPReply, wasSent: Bool) {
+        let permit = SendPermit(isRepeatable: call.tool.isRepeatable)
+        let id = nextID()
+        let asking = MCPEndpoint.Asking(
+            request: .call(call.tool, arguments: call.arguments), id: id, era: era, headers: call.headers,
+            limit: Self.maxAnswerBytes, deadline: call.deadline, permit: permit)
+        var served = 0
+        let reply = await endpoint.ask(asking) { item in
+            switch item {
+            case .progress(let text):
+                if let line = call.headers.hidden.line(text, limit: Self.maxProgressBytes) {
+                    call.progress(line)
+                }
+            case .toolsChanged: self.state.withLock { $0.cache.becameOld(at: .now) }
+            case .request(let id, let method):
+                served += 1
+                if served <= Self.maxServerRequests { await self.serve(id, method, era, call) }
+            case .reply: break
+            }
+        }.reply
+        if reply.isGivenUp, permit.wasUsed, case .session = era {
+            // In this era the end of the connection means nothing to the server.
+            _ = try? await endpoint.tell(
+                .cancelled(request: id), era: era, headers: call.headers,
+                until: .now + MCPEndpoint.courtesyTime)
+        }
+        return (reply, permit.wasUsed)
+    }
+
+    /// Answers what a server of the older era asks of the client, which has nothing to offer.
+    private func serve(_ id: [UInt8], _ method: String, _ era: MCPEra, _ call: Call) async {
+        guard case .session = era else { return }
+        // One that doesn't hear the answer waits for it, and the call's own time bounds that.
+        _ = try? await endpoint.tell(
+            method == "ping" ? .alive(id: id) : .refuse(method: method, id: id), era: era,
+            headers: call.headers, until: call.deadline)
+    }
+}

@@ -1,0 +1,126 @@
+/// Owns what is known of one server of tools, its era and its list, and calls its tools.
+
+import Logging
+import Synchronization
+import Transport
+
+/// A client of one server of the Model Context Protocol over streamable HTTP, in either era of the protocol.
+///
+/// Safe to use from any task. Which era the server speaks is found with the first use and looked at again when an answer
+/// says that it changed; a session that the server has lost is begun anew.
+public final class MCPClient: Sendable {
+    /// The most bytes of an answer to a call that are read.
+    static let maxAnswerBytes = 1 << 20
+
+    private static let longestTime = Duration.seconds(86_400)
+
+    struct State {
+        var era = ServerEra()
+        var cache = ToolsCache()
+    }
+
+    let endpoint: MCPEndpoint
+    let allow: [String]?
+    private let currentHeaders: @Sendable () -> [String: String]?
+    let logger: Logger
+    let state = Mutex(State())
+    let lastID = Atomic<Int>(0)
+    let eraSearch: SharedWork<MCPEra>
+    let listing: SharedWork<[Tool]>
+
+    var server: MCPServerName { endpoint.server }
+
+    /// - Parameters:
+    ///   - name: the server's name in the manifest.
+    ///   - field: its place there, such as `spec.mcpServers[0]`; errors name it.
+    ///   - allow: the tools that agents see; nil for all.
+    ///   - headers: the current headers of the server's Secret, nil where the Secret is missing. Asked at every use.
+    public init(
+        name: String, field: String, url: String, allow: [String]?,
+        headers: @escaping @Sendable () -> [String: String]?, http: HTTPClient, logger: Logger
+    ) {
+        let server = MCPServerName(name: name, field: field)
+        endpoint = MCPEndpoint(server: server, url: url, http: http)
+        self.allow = allow
+        currentHeaders = headers
+        self.logger = logger
+        eraSearch = SharedWork(server: server)
+        listing = SharedWork(server: server)
+    }
+
+    /// The server's tools that agents may see, in its order.
+    ///
+    /// Kept for as long as the server allows, or for a minute. One listing runs at a time, and whoever comes meanwhile
+    /// waits for it. Where it fails, the tools of an older one are answered for ten minutes.
+    public func tools(within time: Duration) async throws(MCPError) -> [Tool] {
+        let deadline = ContinuousClock.now + min(time, Self.longestTime)
+        let headers = try SecretHeaders(currentHeaders(), of: server)
+        if let tools = fresh(for: headers) { return tools }
+        do throws(MCPError) {
+            return try await listing.run(until: deadline) { () async throws(MCPError) -> [Tool] in
+                if let tools = self.fresh(for: headers) { return tools }
+                do throws(MCPError) {
+                    return try await self.list(headers, until: deadline)
+                } catch {
+                    return try self.standIn(for: error, headers)
+                }
+            }
+        } catch {
+            return try standIn(for: error, headers)
+        }
+    }
+
+    /// Calls a tool. Never throws: what went wrong is a result for the model.
+    ///
+    /// A call that isn't repeatable reaches the server once at most. Cancelling the task ends the call at once; a server of
+    /// the modern era takes the end of the connection for a cancellation.
+    ///
+    /// - Parameters:
+    ///   - arguments: the model's JSON text, as it came.
+    ///   - time: for everything, the search for the server's era included.
+    ///   - progress: takes what the tool says while it works, a short line at a time.
+    public func call(
+        _ tool: Tool, arguments: String, within time: Duration,
+        progress: @escaping @Sendable (String) -> Void = { _ in }
+    ) async -> ToolResult {
+        let deadline = ContinuousClock.now + min(time, Self.longestTime)
+        do {
+            let headers = try SecretHeaders(currentHeaders(), of: server)
+            guard allow?.contains(tool.name) ?? true else {
+                return ToolResult(
+                    .notSent, "The tool \(tool.name) was not called: \(server.field).allow doesn't name it.")
+            }
+            let arguments = try CallArguments.read(arguments, for: tool)
+            let call = Call(
+                tool: tool, arguments: arguments, headers: headers, deadline: deadline, progress: progress)
+            let result = await perform(call)
+            if result.outcome == .unknown {
+                logger.warning(
+                    "What became of a tool's call is not known",
+                    metadata: ["server": "\(server.name)", "tool": "\(tool.name)"])
+            }
+            return result
+        } catch let fault as CallArguments.Fault {
+            return ToolResult(.notSent, fault.text)
+        } catch {
+            return ToolResult(.notSent, "The tool \(tool.name) was not called. \(error)")
+        }
+    }
+
+    /// Ends the session that a server of the older era keeps for this client; the next use begins another.
+    public func endSession(within time: Duration) async {
+        let era = state.withLock { state in
+            let known = state.era.known
+            if let known { state.era.forget(known) }
+            return known
+        }
+        guard case .session(let session)? = era, let id = session.id,
+            let headers = try? SecretHeaders(currentHeaders(), of: server)
+        else { return }
+        let request = HTTPRequest(
+            method: "DELETE", url: endpoint.url,
+            headers: headers.fields + [("MCP-Session-Id", id), ("MCP-Protocol-Version", session.revision)],
+            totalTimeout: min(time, Self.longestTime))
+        _ = try? await endpoint.http.execute(request)
+    }
+}
