@@ -149,7 +149,12 @@ let package = Package(
         tests(
             "Agent", ["PoolAPI", "Transport", "Memory", "Subprocesses", logging],
             data: ["Corpus", "Fixtures", "MCP/Fixtures"]),
-        tests("Worker", ["Agent", "Memory", "Transport", "TestSupport"] + nio),
+        tests(
+            "Worker",
+            [
+                "Agent", "Memory", "Transport", "TestSupport",
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ] + nio),
         tests("Kubernetes", ["PoolAPI", "Transport", "ClusterSupport", logging] + nio),
         tests("Controller", ["PoolAPI", "Kubernetes", "ClusterSupport", logging]),
         .testTarget(
