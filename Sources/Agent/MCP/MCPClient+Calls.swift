@@ -40,6 +40,7 @@ extension MCPClient {
             era = next
         } else if era == .modern, case .error(let error, _) = reply, error.code == -32020 {
             state.withLock { $0.cache.becameOld(at: .now) }
+            // Where they can't be listed, the server's refusal is what the model is told.
             let tools = try? await tools(within: call.deadline - .now)
             guard let changed = tools?.first(where: { $0.name == call.tool.name }),
                 changed.inputSchema != call.tool.inputSchema
@@ -74,7 +75,8 @@ extension MCPClient {
             }
         }.reply
         if reply.isGivenUp, permit.wasUsed, case .session = era {
-            // In this era the end of the connection means nothing to the server.
+            // In this era the end of the connection means nothing to the server. It is a courtesy: where it fails, the
+            // server works on for nobody.
             _ = try? await endpoint.tell(
                 .cancelled(request: id), era: era, headers: call.headers,
                 until: .now + MCPEndpoint.courtesyTime)

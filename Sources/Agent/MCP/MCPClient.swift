@@ -106,21 +106,4 @@ public final class MCPClient: Sendable {
             return ToolResult(.notSent, "The tool \(tool.name) was not called. \(error)")
         }
     }
-
-    /// Ends the session that a server of the older era keeps for this client; the next use begins another.
-    public func endSession(within time: Duration) async {
-        let era = state.withLock { state in
-            let known = state.era.known
-            if let known { state.era.forget(known) }
-            return known
-        }
-        guard case .session(let session)? = era, let id = session.id,
-            let headers = try? SecretHeaders(currentHeaders(), of: server)
-        else { return }
-        let request = HTTPRequest(
-            method: "DELETE", url: endpoint.url,
-            headers: headers.fields + [("MCP-Session-Id", id), ("MCP-Protocol-Version", session.revision)],
-            totalTimeout: min(time, Self.longestTime))
-        _ = try? await endpoint.http.execute(request)
-    }
 }

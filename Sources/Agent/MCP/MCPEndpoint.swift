@@ -53,7 +53,7 @@ struct MCPEndpoint: Sendable {
         let asking = Asking(
             request: request, id: 0, era: era, headers: headers, limit: 0, deadline: deadline)
         let response = try await execute(asking)
-        // Read to its end, or its connection could not be kept.
+        // Read to its end, or its connection could not be kept; the status has said all that there is to know.
         _ = try? await response.body.collect(upTo: Self.refusalLimit)
         return response.status
     }
@@ -99,8 +99,10 @@ struct MCPEndpoint: Sendable {
             var next: HTTPResponse?
             while next == nil, failures < Self.maxFailures, let resumption = reader.resumption {
                 failures += 1
+                // Only cancellation ends it early, which is asked for next.
                 try? await Task.sleep(for: resumption.wait)
                 if Task.isCancelled || asking.deadline <= .now { return reply }
+                // A try that fails is counted, and made again.
                 next = try? await resume(asking, at: resumption)
                 if let next, next.status == 404 { return reply }
                 if let status = next?.status, !(200..<300).contains(status) { next = nil }
@@ -163,8 +165,10 @@ struct MCPEndpoint: Sendable {
     private func end(_ body: HTTPBody, after reply: MCPReply) async {
         guard case .result = reply else { return body.cancel() }
         await withTaskGroup { group in
+            // What follows the answer is nobody's to read: an error in it changes nothing.
             group.addTask { _ = try? await body.collect(upTo: 4096) }
             group.addTask {
+                // Ends early where the body has ended, and then there is nothing left to cancel.
                 try? await Task.sleep(for: Self.endingTime)
                 body.cancel()
             }

@@ -31,10 +31,12 @@ enum MCPReply: Sendable, Equatable {
 enum RefusalText {
     /// - Returns: the protocol's error where it is one; else any message that stands in the body.
     static func read(_ body: [UInt8]) -> (error: MCPServerError?, text: String?) {
+        // What is not the protocol may still be a message for people.
         if let messages = try? MCPMessage.all(in: body) {
             for case .error(_, let error) in messages where error.code != nil { return (error, nil) }
         }
         var reader = JSONReader(body, repairsSurrogates: true)
+        // What is no object of a known form is looked at as plain text next.
         if let text = try? readObject(&reader) { return (nil, text) }
         // A proxy's plain text is a message, its HTML page is none.
         let text = String(decoding: body, as: UTF8.self)

@@ -1,4 +1,5 @@
 /// What agents know of a function that their models may call, and of what came of a call.
+import Memory
 
 /// A function as its server describes it.
 public struct Tool: Sendable, Hashable {
@@ -29,25 +30,12 @@ public struct Tool: Sendable, Hashable {
 
 /// What came of a call. It is told to the model, also where it is an error: that is no failure of the turn.
 public struct ToolResult: Sendable, Hashable {
-    public enum Outcome: String, Sendable {
-        /// The tool did what it was asked.
-        case done
-        /// The tool says that it failed, or its server refused the call.
-        case failed
-        /// Nothing of the call reached the server.
-        case notSent = "not_sent"
-        /// The call was sent and no answer came: whether it took effect is not known.
-        case unknown
-    }
-
-    public var outcome: Outcome
+    public var outcome: ToolOutcome
     /// For the model. Holds no secret; bounded by whoever made the call.
     public var text: String
 
-    public init(_ outcome: Outcome, _ text: String) {
+    public init(_ outcome: ToolOutcome, _ text: String) {
         self.outcome = outcome
         self.text = text
     }
-
-    public var isError: Bool { outcome != .done }
 }

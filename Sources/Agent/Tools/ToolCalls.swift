@@ -11,6 +11,8 @@ struct ToolCalls: Sendable {
     /// How long one call may take.
     static let callLimit: Duration = .seconds(60)
 
+    private static let unknown = ToolResult(.unknown, ToolSteps.unknownText)
+
     private enum News: Sendable {
         case result(ToolCall, ToolResult)
         case clientLeft
@@ -23,6 +25,7 @@ struct ToolCalls: Sendable {
         _ state: inout TurnState, _ around: TurnEngine.Surroundings, within limit: Duration,
         preface: [TurnEvent], now: @Sendable () -> Int64
     ) async {
+        // Whatever the client's side throws means that nobody reads any more.
         if !preface.isEmpty, (try? await around.emit(preface)) == nil { return cancel(&state) }
         let limit = min(limit, Self.callLimit)
         var waiting = state.steps.open[...]
@@ -59,9 +62,8 @@ struct ToolCalls: Sendable {
             }
             group.cancelAll()
         }
-        for call in state.steps.open {
-            state.steps.answer(call, ToolResult(.notSent, "This call was not made: the turn was cancelled."))
-        }
+        let unmade = ToolResult(.notSent, "This call was not made: the turn was cancelled.")
+        for call in state.steps.open { state.steps.answer(call, areRecorded ? Self.unknown : unmade) }
     }
 
     /// Makes the turn durable as far as it got.
@@ -76,7 +78,7 @@ struct ToolCalls: Sendable {
 
     private func result(of call: ToolCall, within limit: Duration) async -> ToolResult {
         if areRecorded, toolbox.offer(call.name)?.tool.isRepeatable != true {
-            return ToolResult(.unknown, ToolSteps.unknownText)
+            return Self.unknown
         }
         return await toolbox.call(call, within: limit)
     }
@@ -92,6 +94,7 @@ struct ToolCalls: Sendable {
         await keep(&state, around, now: now)
         guard !state.isUnstorable, state.conversation?.ending != .cancelled else { return }
         let event = TurnEvent.toolResult(id: call.id, name: call.name, kept)
+        // As above: the client is gone.
         if (try? await around.emit([event])) == nil { cancel(&state) }
     }
 

@@ -60,7 +60,7 @@ struct ToolSteps: Sendable, Equatable {
         messages.insert(
             Message(
                 role: .tool, content: result.text, name: call.name, toolCallID: call.id,
-                toolOutcome: ToolOutcome(rawValue: result.outcome.rawValue)),
+                toolOutcome: result.outcome),
             at: place)
         return result
     }
@@ -78,11 +78,10 @@ extension TurnEvent {
                 let text: [TurnEvent] = message.content.isEmpty ? [] : [.text(message.content)]
                 return text + (message.toolCalls ?? []).map { .toolCall($0) }
             case .tool:
-                let outcome = message.toolOutcome.flatMap { ToolResult.Outcome(rawValue: $0.rawValue) }
                 return [
                     .toolResult(
                         id: message.toolCallID ?? "", name: message.name ?? "",
-                        ToolResult(outcome ?? .done, message.content))
+                        ToolResult(message.toolOutcome ?? .done, message.content))
                 ]
             case .system, .user: return []
             }

@@ -1,5 +1,6 @@
 /// Counts how turns went: endings, refusals and how long clients waited, for the metrics page.
 import Agent
+import Memory
 import NIOHTTP1
 import Synchronization
 
@@ -30,7 +31,7 @@ final class TurnMetrics: Sendable {
         state.withLock { $0.refused[status.code, default: 0] += 1 }
     }
 
-    func called(_ outcome: ToolResult.Outcome) {
+    func called(_ outcome: ToolOutcome) {
         state.withLock { $0.toolCalls[outcome.rawValue, default: 0] += 1 }
     }
 

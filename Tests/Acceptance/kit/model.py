@@ -6,13 +6,13 @@ import json
 import re
 import select
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from kit.loopback import LoopbackServer
 from kit.tool_calls import ToolCall
 
 DIMENSIONS = 64
@@ -126,20 +126,11 @@ class ModelServer:
         class Handler(_Handler):
             model = outer
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 512
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A worker that is killed resets its connections; that is what the tests do."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self._server = LoopbackServer(Handler)
+        self.url = f"{self._server.origin}/v1"
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def of_kind(self, kind: str) -> list[Ask]:
         return [ask for ask in list(self.asks) if ask.kind == kind]

@@ -5,17 +5,14 @@ from __future__ import annotations
 import dataclasses
 import random
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from kit.model import Ask, ModelServer, Reply, echo
-from kit.stores import KILLED_WITH_US
+from kit.server_process import ServerProcess
 from kit.tool_rounds import Amiss, Planned, Round, next_round, rounds_of
 
-ACCEPTANCE = Path(__file__).resolve().parents[1]
 PROMPT = re.compile(
     r"^(?P<name>\S+): recite (?P<count>\d+) words, one each (?P<gap>\d+) ms"
     r"(, with (?P<tools>\d+) tools of (?P<time>\d+) ms)?$"
@@ -113,25 +110,11 @@ def recite(ask: Ask) -> Reply:
     return Reply(now.words, recital.gap, lead=now.lead, calls=calls)
 
 
-class ReciterProcess:
+class ReciterProcess(ServerProcess):
     """The model in a process of its own, which shares no interpreter with the clients that time its words."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [*KILLED_WITH_US, sys.executable, "-m", "kit.recital"],
-            cwd=ACCEPTANCE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise RuntimeError("the model's process ended at its start")
-        self.url = line.strip()
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        super().__init__("kit.recital")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,15 @@ import dataclasses
 import json
 import select
 import socket
-import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from kit.stores import KILLED_WITH_US
+from kit.loopback import LoopbackServer
+from kit.server_process import ServerProcess
 from kit.tool_ledger import Execution, ToolLedger
 from kit.tool_protocol import (
     HINTS,
@@ -30,7 +29,6 @@ from kit.tool_protocol import (
     request_of,
 )
 
-ACCEPTANCE = Path(__file__).resolve().parents[1]
 LARGEST = 1 << 20  # bytes of a request
 
 
@@ -46,20 +44,11 @@ class ToolServer:
         class Handler(_Handler):
             tools = outer
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 512
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A worker that is killed resets its connections; that is what the tests do."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/mcp"
+        self._server = LoopbackServer(Handler)
+        self.url = f"{self._server.origin}/mcp"
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def begin(self, execution: Execution) -> None:
         with self._lock:
@@ -191,29 +180,15 @@ def _misfit(path: str, headers: dict[str, str]) -> int | None:
     return None
 
 
-class ToolServerProcess:
+class ToolServerProcess(ServerProcess):
     """The tool server in a process of its own, which lives on when workers die."""
 
     def __init__(self, lies: bool = False) -> None:
-        self._process = subprocess.Popen(
-            [*KILLED_WITH_US, sys.executable, "-m", "kit.tool_server", *(["--lies"] if lies else [])],
-            cwd=ACCEPTANCE,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise RuntimeError("the tool server's process ended at its start")
-        self.url = line.strip()
+        super().__init__("kit.tool_server", *(["--lies"] if lies else []))
 
     def ledger(self) -> ToolLedger:
         with urllib.request.urlopen(f"{self.url.removesuffix('/mcp')}/ledger", timeout=10) as answer:
             return ToolLedger.read(json.load(answer))
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 if __name__ == "__main__":

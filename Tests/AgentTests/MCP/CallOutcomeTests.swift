@@ -1,3 +1,4 @@
+import Memory
 import Testing
 import Transport
 
@@ -79,11 +80,11 @@ import Transport
     @Test(
         "A server that says no has failed the call; a gateway that lost the answer leaves it unknown",
         arguments: [
-            (400, ToolResult.Outcome.failed), (401, .failed), (403, .failed), (404, .failed), (413, .failed),
+            (400, ToolOutcome.failed), (401, .failed), (403, .failed), (404, .failed), (413, .failed),
             (429, .failed), (301, .failed), (501, .failed), (202, .unknown), (408, .unknown), (499, .unknown),
             (500, .unknown), (502, .unknown), (503, .unknown), (504, .unknown), (524, .unknown),
         ])
-    func statuses(_ status: Int, _ outcome: ToolResult.Outcome) {
+    func statuses(_ status: Int, _ outcome: ToolOutcome) {
         #expect(result(.refused(status: status, text: "t", location: nil)).outcome == outcome)
     }
 

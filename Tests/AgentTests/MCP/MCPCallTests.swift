@@ -1,4 +1,5 @@
 import Logging
+import Memory
 import Testing
 import Transport
 
@@ -56,7 +57,7 @@ import Transport
     @Test(
         "What the model is told of a call",
         arguments: [
-            ("text", ToolResult.Outcome.done, #"book {"a": 1}"#),
+            ("text", ToolOutcome.done, #"book {"a": 1}"#),
             ("tool-error", .failed, "lost, says [redacted]"),
             ("refused", .failed, "no such parcel; you are [redacted]"), ("input", .failed, "person"),
             ("reset", .unknown, "before an answer came"), ("html", .unknown, "text/html"),
@@ -67,7 +68,7 @@ import Transport
             ("status429", .failed, "429"), ("status502", .unknown, "502"), ("status504", .unknown, "504"),
             ("stream", .done, #"book {"a": 1}"#),
         ], eras)
-    func outcomes(_ expected: (mode: String, outcome: ToolResult.Outcome, words: String), era: String)
+    func outcomes(_ expected: (mode: String, outcome: ToolOutcome, words: String), era: String)
         async throws
     {
         let endpoint = server.endpoint("\(era),call-\(expected.mode)")

@@ -184,6 +184,28 @@ import Testing
         #expect(desk.ledger.count == 2)
     }
 
+    @Test(
+        "What an attempt before may have called is of unknown outcome also where this one is ended before its turn"
+    )
+    func leavesBeforeRepeating() async throws {
+        let asked = (1...12).map { ToolCall(id: "\($0)", name: "confirm", arguments: "\($0)") }
+        let isCalled = Mutex(false)
+        let desk = ToolDesk { _ in
+            isCalled.withLock { $0 = true }
+            // Ends by cancellation alone.
+            while !Task.isCancelled { try? await Task.sleep(for: .seconds(60)) }
+            return ToolResult(.unknown, "cancelled")
+        }
+        let recorder = TurnRecorder()
+        let steps = [Message(role: .assistant, content: "", toolCalls: asked)]
+        try await run("[]", recorder, [desk.source], steps: steps) {
+            while !isCalled.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
+        }
+        #expect(desk.ledger.count <= ToolCalls.maximumAtOnce)
+        let turn = try #require(recorder.committed.first)
+        #expect(turn.messages.compactMap(\.toolOutcome) == Array(repeating: .unknown, count: asked.count))
+    }
+
     @Test("A model that breaks off after its tools were called fails the turn, which keeps what they said")
     func breaksOff() async throws {
         let recorder = TurnRecorder()
