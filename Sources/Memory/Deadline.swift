@@ -1,9 +1,9 @@
 /// Runs an operation against the clock: the one place where a store's or a model's slowness is cut off.
 
-struct DeadlineExceeded: Error {}
+public struct DeadlineExceeded: Error {}
 
 /// Throws `DeadlineExceeded` where `operation` is not done in time; it is cancelled and must obey.
-func withDeadline<Value: Sendable>(
+public func withDeadline<Value: Sendable>(
     _ deadline: Duration, _ operation: @escaping @Sendable () async throws -> Value
 ) async throws -> Value {
     try await withThrowingTaskGroup(of: Value.self) { group in

@@ -7,6 +7,7 @@ public struct AgentPoolSpec: Codable, Sendable, Equatable {
     /// The agent that takes a session's first turn.
     public var entryAgent: String
     public var agents: [Agent]
+    public var routing: Routing
     public var mcpServers: [MCPServer]
     public var skills: [Skill]
     public var workflow: Workflow?
@@ -93,6 +94,42 @@ extension AgentPoolSpec {
         public var skills: [String]
         /// Names of the agents that it may hand a conversation to.
         public var handoffs: [String]
+        /// Names of the agents that it may ask, as tools.
+        public var agentTools: [String]
+        /// Utterances that it should get; routing between agents reads them.
+        public var examples: [String]
+    }
+
+    /// Which agent takes a turn that names none.
+    public struct Routing: Codable, Sendable, Equatable {
+        public var by: Choice
+        public var when: Occasion
+        /// The embedding model that tells how near a description is; absent, the words that are shared do.
+        public var embeddingModel: String?
+        /// How well an agent must fit to be chosen by its description, 0...1.
+        public var minScore: Double
+        /// Tried first, in order.
+        public var rules: [Rule]
+
+        public enum Choice: String, Codable, Sendable, CaseIterable {
+            /// `entryAgent`.
+            case entry = "Entry"
+            /// The one whose description or examples are nearest; `entryAgent` where none is near enough.
+            case description = "Description"
+        }
+
+        public enum Occasion: String, Codable, Sendable, CaseIterable {
+            /// A session's first turn; the session then stays with its agent.
+            case firstTurn = "FirstTurn"
+            /// Each turn; where nothing fits the session stays with its agent.
+            case everyTurn = "EveryTurn"
+        }
+
+        public struct Rule: Codable, Sendable, Equatable {
+            /// A regular expression in the syntax of Swift's `Regex`, looked for in what the user says.
+            public var pattern: String
+            public var agent: String
+        }
     }
 
     /// A server of tools over the Model Context Protocol.

@@ -61,6 +61,19 @@ extension ManifestSchema {
         Rule(
             "self.agents.all(a, !(a.name in a.handoffs))", "an agent can't hand off to itself", at: "agents"),
         Rule(
+            "self.agents.all(a, a.agentTools.all(t, self.agents.exists(b, b.name == t)))",
+            "each agent's agentTools must be names of agents", at: "agents"),
+        Rule("self.agents.all(a, !(a.name in a.agentTools))", "an agent can't ask itself", at: "agents"),
+        Rule(
+            """
+            !has(self.routing.embeddingModel) || \
+            self.models.exists(m, m.name == self.routing.embeddingModel && has(m.dimensions))
+            """,
+            "routing.embeddingModel must be the name of a model with dimensions", at: "routing"),
+        Rule(
+            "!has(self.routing.rules) || self.routing.rules.all(r, self.agents.exists(a, a.name == r.agent))",
+            "each rule's agent must be the name of an agent", at: "routing"),
+        Rule(
             """
             !has(self.memory.embeddingModel) || \
             self.memory.embeddingModel == '\(AgentPoolSpec.builtinEmbeddingModel)' || \

@@ -12,6 +12,7 @@ enum ManifestSchema {
         Field(
             "entryAgent", "The agent that takes a session's first turn.", .name, .derived("the first agent")),
         Field("agents", "The agents.", .list(agent, 1...32, .field("name")), .required),
+        Field("routing", "Which agent takes a turn that names none.", routing, .defaults([:])),
         Field(
             "mcpServers", "Servers of tools over the Model Context Protocol.",
             .list(mcpServer, 0...32, .field("name")), .defaults([])),
@@ -66,8 +67,36 @@ enum ManifestSchema {
         Field("skills", "Names of skills.", .list(.name, 0...64, .value), .defaults([])).notYet("skills are"),
         Field(
             "handoffs", "Names of the agents that it may hand a conversation to.",
-            .list(.name, 0...32, .value), .defaults([])
-        ).notYet("hand-offs between agents are"),
+            .list(.name, 0...32, .value), .defaults([])),
+        Field(
+            "agentTools", "Names of the agents that it may ask questions, as tools.",
+            .list(.name, 0...32, .value), .defaults([])),
+        Field(
+            "examples", "Utterances that it should get; routing between agents reads them.",
+            .list(.text(1...512), 0...64, .value), .defaults([])),
+    ])
+
+    private static let routing = Schema.object([
+        Field(
+            "by", "Entry: the entry agent. Description: the agent whose description or examples are nearest.",
+            .choice(AgentPoolSpec.Routing.Choice.self), .defaults("Entry")),
+        Field(
+            "when", "FirstTurn: of a session. EveryTurn: also where the session has an agent.",
+            .choice(AgentPoolSpec.Routing.Occasion.self), .defaults("FirstTurn")),
+        Field(
+            "embeddingModel",
+            "An embedding model of models that tells how near a description is; absent, the words that are shared do.",
+            .name),
+        Field(
+            "minScore", "How well an agent must fit to be chosen by its description; else entryAgent is.",
+            Schema(.number(0...1)), .defaults(0.05)),
+        Field(
+            "rules", "Patterns in what the user says, tried in order before anything else.",
+            .list(
+                .object([
+                    Field("pattern", "A regular expression.", .text(1...256), .required),
+                    Field("agent", "The agent to choose.", .name, .required),
+                ]), 0...64), .defaults([])),
     ])
 
     private static let mcpServer = Schema.object([

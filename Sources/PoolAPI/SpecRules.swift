@@ -17,6 +17,7 @@ struct SpecRules {
         var rules = SpecRules(spec: spec, authModeIsGiven: authModeIsGiven)
         rules.checkModels()
         rules.checkAgents()
+        rules.checkRouting()
         rules.checkTools()
         rules.checkWorkflow()
         rules.checkGuard()
@@ -100,13 +101,44 @@ struct SpecRules {
             for (place, name) in agent.skills.enumerated() {
                 requireName(name, of: "skill", among: skills, at: "\(path).skills[\(place)]")
             }
-            for (place, name) in agent.handoffs.enumerated() {
-                if name == agent.name {
-                    report("\(path).handoffs[\(place)]", "an agent can't hand off to itself", "remove it")
-                } else {
-                    requireName(name, of: "agent", among: agents, at: "\(path).handoffs[\(place)]")
-                }
+            requireOthers(agent.handoffs, than: agent.name, "hand off to itself", at: "\(path).handoffs")
+            requireOthers(agent.agentTools, than: agent.name, "ask itself", at: "\(path).agentTools")
+        }
+    }
+
+    /// Names of other agents.
+    private mutating func requireOthers(
+        _ names: [String], than agent: String, _ whatItCannot: String, at path: String
+    ) {
+        for (place, name) in names.enumerated() {
+            if name == agent {
+                report("\(path)[\(place)]", "an agent can't \(whatItCannot)", "remove it")
+            } else {
+                requireName(name, of: "agent", among: spec.agents.map(\.name), at: "\(path)[\(place)]")
             }
+        }
+    }
+
+    private mutating func checkRouting() {
+        for (index, rule) in spec.routing.rules.enumerated() {
+            let path = "routing.rules[\(index)]"
+            requireName(rule.agent, of: "agent", among: spec.agents.map(\.name), at: "\(path).agent")
+            requirePattern(rule.pattern, at: "\(path).pattern")
+        }
+        let isSilent = spec.agents.allSatisfy { $0.description.isEmpty && $0.examples.isEmpty }
+        if spec.routing.by == .description, isSilent {
+            report(
+                "routing.by", "no agent has a description", "describe the agents, or set it to Entry")
+        }
+    }
+
+    private mutating func requirePattern(_ pattern: String, at path: String) {
+        do {
+            _ = try Regex(pattern)
+        } catch {
+            report(
+                path, "is not a regular expression",
+                "mend the pattern; a literal character such as ( is written \\(")
         }
     }
 
@@ -132,25 +164,25 @@ struct SpecRules {
 
     private mutating func checkGuard() {
         for (index, pattern) in spec.guard.forbiddenPatterns.enumerated() {
-            do {
-                _ = try Regex(pattern)
-            } catch {
-                report(
-                    "guard.forbiddenPatterns[\(index)]", "is not a regular expression",
-                    "mend the pattern; a literal character such as ( is written \\(")
-            }
+            requirePattern(pattern, at: "guard.forbiddenPatterns[\(index)]")
         }
     }
 
     private mutating func checkMemory() {
-        let name = spec.memory.embeddingModel
+        requireEmbeddingModel(spec.memory.embeddingModel, at: "memory.embeddingModel")
+        if let name = spec.routing.embeddingModel {
+            requireEmbeddingModel(name, at: "routing.embeddingModel")
+        }
+    }
+
+    private mutating func requireEmbeddingModel(_ name: String, at path: String) {
         if spec.models.contains(where: { $0.name == name && !$0.isEmbeddingModel }) {
             report(
-                "memory.embeddingModel", "the model \"\(name)\" has no dimensions",
+                path, "the model \"\(name)\" has no dimensions",
                 "add dimensions to it, or name an embedding model")
         } else {
             let models = spec.models.filter(\.isEmbeddingModel).map(\.name)
-            requireName(name, of: "model", among: models, at: "memory.embeddingModel")
+            requireName(name, of: "model", among: models, at: path)
         }
     }
 

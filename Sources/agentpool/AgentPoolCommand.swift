@@ -9,6 +9,6 @@ struct AgentPoolCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Run.self, WorkerCommand.self, ControllerCommand.self, RenderCommand.self, DrainCommand.self,
-            Chat.self, PurgeCommand.self, ReindexCommand.self, PrintCRD.self,
+            Chat.self, RouteCommand.self, PurgeCommand.self, ReindexCommand.self, PrintCRD.self,
         ])
 }

@@ -22,7 +22,7 @@ import Testing
     func unsupported() throws {
         #expect(
             try support.unsupported().map(\.path) == [
-                "spec.agents[0].skills", "spec.agents[0].handoffs", "spec.mcpServers[0].requireApproval",
+                "spec.agents[0].skills", "spec.mcpServers[0].requireApproval",
                 "spec.skills",
             ])
         let tokens = try ManifestFile.parse(

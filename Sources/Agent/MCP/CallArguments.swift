@@ -34,6 +34,28 @@ enum CallArguments {
         return Array(trimmed.utf8)
     }
 
+    /// A member that is a text, of arguments that are otherwise as above.
+    static func text(_ member: String, in arguments: String, for tool: Tool) throws(Fault) -> String {
+        var found: String?
+        do {
+            var reader = JSONReader(try read(arguments, for: tool))
+            try reader.beginObject()
+            while let key = try reader.nextKey() {
+                if key == member, try reader.peek() == .string {
+                    found = try reader.readString()
+                } else {
+                    try reader.skipValue()
+                }
+            }
+        } catch let error as Fault {
+            throw error
+        } catch {
+            throw fault(tool, "can't be read. \(advice(tool))")
+        }
+        guard let found, !found.isEmpty else { throw fault(tool, "have no \(member). \(advice(tool))") }
+        return found
+    }
+
     private static func fault(_ tool: Tool, _ what: String) -> Fault {
         Fault(text: "The tool \(tool.name) was not called: its arguments \(what)")
     }

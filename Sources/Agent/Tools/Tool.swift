@@ -33,9 +33,12 @@ public struct ToolResult: Sendable, Hashable {
     public var outcome: ToolOutcome
     /// For the model. Holds no secret; bounded by whoever made the call.
     public var text: String
+    /// Of the models that were asked for it.
+    public var usage: TokenUsage
 
-    public init(_ outcome: ToolOutcome, _ text: String) {
+    public init(_ outcome: ToolOutcome, _ text: String, usage: TokenUsage = TokenUsage()) {
         self.outcome = outcome
         self.text = text
+        self.usage = usage
     }
 }

@@ -8,9 +8,6 @@ struct ToolCalls: Sendable {
 
     /// Calls of one turn at the same time.
     static let maximumAtOnce = 8
-    /// How long one call may take.
-    static let callLimit: Duration = .seconds(60)
-
     private static let unknown = ToolResult(.unknown, ToolSteps.unknownText)
 
     private enum News: Sendable {
@@ -27,8 +24,9 @@ struct ToolCalls: Sendable {
     ) async {
         // Whatever the client's side throws means that nobody reads any more.
         if !preface.isEmpty, (try? await around.emit(preface)) == nil { return cancel(&state) }
-        let limit = min(limit, Self.callLimit)
-        var waiting = state.steps.open[...]
+        // Whoever takes over does so with the answers that its predecessor asked for.
+        let handoffs = state.steps.open.filter { toolbox.offer($0.name)?.handoff != nil }
+        var waiting = state.steps.open.filter { !handoffs.contains($0) }[...]
         await withTaskGroup(of: News.self) { group in
             if let clientLeft = around.clientLeft {
                 group.addTask {
@@ -62,8 +60,29 @@ struct ToolCalls: Sendable {
             }
             group.cancelAll()
         }
+        await handOver(handoffs, &state, around, now: now)
         let unmade = ToolResult(.notSent, "This call was not made: the turn was cancelled.")
         for call in state.steps.open { state.steps.answer(call, areRecorded ? Self.unknown : unmade) }
+    }
+
+    /// The first of the hand-offs counts.
+    private func handOver(
+        _ calls: [ToolCall], _ state: inout TurnState, _ around: TurnEngine.Surroundings,
+        now: @Sendable () -> Int64
+    ) async {
+        var taken: Handoff?
+        for call in calls where !state.isUnstorable && state.conversation?.ending != .cancelled {
+            guard let handoff = toolbox.offer(call.name)?.handoff else { continue }
+            if let taken {
+                await take(Handoff.late(after: taken.agent), of: call, &state, around, now: now)
+                continue
+            }
+            taken = handoff
+            state.agent = handoff.agent
+            await take(
+                handoff.result, of: call, &state, around, now: now,
+                then: .agentChanged(to: handoff.agent))
+        }
     }
 
     /// Makes the turn durable as far as it got.
@@ -85,17 +104,18 @@ struct ToolCalls: Sendable {
 
     private func take(
         _ result: ToolResult, of call: ToolCall, _ state: inout TurnState, _ around: TurnEngine.Surroundings,
-        now: @Sendable () -> Int64
+        now: @Sendable () -> Int64, then more: TurnEvent? = nil
     ) async {
         let kept = state.steps.answer(call, result)
+        state.usage = state.usage + result.usage
         let isCut = state.conversation?.ending == .cancelled && result.outcome == .unknown
         // What was cut off with the turn is for whoever goes on with it to judge.
         guard !state.isUnstorable, !isCut else { return }
         await keep(&state, around, now: now)
         guard !state.isUnstorable, state.conversation?.ending != .cancelled else { return }
-        let event = TurnEvent.toolResult(id: call.id, name: call.name, kept)
+        let events = [TurnEvent.toolResult(id: call.id, name: call.name, kept)] + (more.map { [$0] } ?? [])
         // As above: the client is gone.
-        if (try? await around.emit([event])) == nil { cancel(&state) }
+        if (try? await around.emit(events)) == nil { cancel(&state) }
     }
 
     /// Nobody reads the reply any more.

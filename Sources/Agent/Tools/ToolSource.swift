@@ -7,22 +7,29 @@ import Transport
 public struct ToolSource: Sendable {
     /// As the manifest calls it.
     public var name: String
+    /// How long one of its calls may take; nil: as long as the turn.
+    public var callLimit: Duration?
     /// Its tools; throws where they can't be had within the time.
     public var list: @Sendable (_ within: Duration) async throws -> [Tool]
     /// Calls a tool with the model's arguments (JSON text, as it came). Never throws; obeys cancellation promptly.
     public var call: @Sendable (_ tool: Tool, _ arguments: String, _ within: Duration) async -> ToolResult
 
     public init(
-        name: String, list: @escaping @Sendable (_ within: Duration) async throws -> [Tool],
+        name: String, callLimit: Duration? = Self.callLimit,
+        list: @escaping @Sendable (_ within: Duration) async throws -> [Tool],
         call: @escaping @Sendable (_ tool: Tool, _ arguments: String, _ within: Duration) async -> ToolResult
     ) {
         self.name = name
+        self.callLimit = callLimit
         self.list = list
         self.call = call
     }
 }
 
 extension ToolSource {
+    /// How long a call of a server's tool may take.
+    public static let callLimit: Duration = .seconds(60)
+
     /// The servers that `spec.mcpServers` names.
     ///
     /// - Parameter headers: answers a Secret's keys, nil where there is none. Asked at every request.

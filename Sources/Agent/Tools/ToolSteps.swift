@@ -78,11 +78,10 @@ extension TurnEvent {
                 let text: [TurnEvent] = message.content.isEmpty ? [] : [.text(message.content)]
                 return text + (message.toolCalls ?? []).map { .toolCall($0) }
             case .tool:
+                let result = ToolResult(message.toolOutcome ?? .done, message.content)
                 return [
-                    .toolResult(
-                        id: message.toolCallID ?? "", name: message.name ?? "",
-                        ToolResult(message.toolOutcome ?? .done, message.content))
-                ]
+                    .toolResult(id: message.toolCallID ?? "", name: message.name ?? "", result)
+                ] + (Handoff.target(of: message).map { [.agentChanged(to: $0)] } ?? [])
             case .system, .user: return []
             }
         }

@@ -9,17 +9,26 @@ struct Toolbox: Sendable {
         var name: String
         var tool: Tool
         var source: ToolSource
+        /// The tool gives the conversation to another agent.
+        var handoff: Handoff?
     }
 
     private(set) var offers: [Offer] = []
 
     /// What OpenAI's API takes for a function's name: letters, digits, `_` and `-`.
     static let maximumNameBytes = 64
+    /// No server can be called so: names in a manifest are in lower case.
+    private static let handoffSource = "Handoff"
 
     init() {}
 
     /// A tool keeps its name where that is one for a function and nobody else's; else the server's name stands before it.
-    init(_ listings: [(source: ToolSource, tools: [Tool])]) {
+    init(_ listings: [(source: ToolSource, tools: [Tool])], handoffs: [Handoff] = []) {
+        let byTool = Dictionary(handoffs.map { ($0.tool.name, $0) }) { first, _ in first }
+        let desk = ToolSource(name: Self.handoffSource, list: { _ in [] }) { tool, _, _ in
+            byTool[tool.name]?.result ?? ToolResult(.notSent, "There is no such agent.")
+        }
+        let listings = listings + (handoffs.isEmpty ? [] : [(source: desk, tools: handoffs.map(\.tool))])
         var counts: [String: Int] = [:]
         for tool in listings.lazy.flatMap(\.tools) { counts[Self.functionName(tool.name), default: 0] += 1 }
         var taken: Set<String> = []
@@ -34,20 +43,28 @@ struct Toolbox: Sendable {
                     name = name.prefix(Self.maximumNameBytes - 4) + "_\(number)"
                     number += 1
                 }
-                offers.append(Offer(name: name, tool: tool, source: source))
+                let handoff = source.name == Self.handoffSource ? byTool[tool.name] : nil
+                offers.append(Offer(name: name, tool: tool, source: source, handoff: handoff))
             }
         }
     }
 
     var isEmpty: Bool { offers.isEmpty }
 
+    /// As a model is told of them.
+    var functions: [ChatFunction] {
+        offers.map {
+            ChatFunction(name: $0.name, description: $0.tool.description, parameters: $0.tool.inputSchema)
+        }
+    }
+
     func offer(_ name: String) -> Offer? { offers.first { $0.name == name } }
 
     /// The tools of all sources that tell them in time. The turn goes on without those of the others.
     static func gather(
-        _ sources: [ToolSource], within limit: Duration, logger: Logger
+        _ sources: [ToolSource], handoffs: [Handoff] = [], within limit: Duration, logger: Logger
     ) async -> Toolbox {
-        guard !sources.isEmpty else { return Toolbox() }
+        guard !sources.isEmpty else { return Toolbox([], handoffs: handoffs) }
         return await withTaskGroup(of: (Int, [Tool]).self) { group in
             for (index, source) in sources.enumerated() {
                 group.addTask {
@@ -60,7 +77,7 @@ struct Toolbox: Sendable {
             }
             var listings = sources.map { (source: $0, tools: [Tool]()) }
             for await (index, tools) in group { listings[index].tools = tools }
-            return Toolbox(listings)
+            return Toolbox(listings, handoffs: handoffs)
         }
     }
 
@@ -70,7 +87,28 @@ struct Toolbox: Sendable {
             let names = offers.map(\.name).joined(separator: ", ")
             return ToolResult(.notSent, "There is no tool \(call.name). The tools are: \(names).")
         }
+        let limit = min(limit, offer.source.callLimit ?? limit)
         return await offer.source.call(offer.tool, call.arguments, limit)
+    }
+
+    /// Carries out several, side by side as far as their bound allows; in no order.
+    func call(
+        _ calls: [ToolCall], until deadline: ContinuousClock.Instant
+    ) async -> [(ToolCall, ToolResult)] {
+        await withTaskGroup(of: (ToolCall, ToolResult).self) { group in
+            var results: [(ToolCall, ToolResult)] = []
+            for (index, call) in calls.enumerated() {
+                if index >= ToolCalls.maximumAtOnce, let result = await group.next() {
+                    results.append(result)
+                }
+                group.addTask {
+                    let left = max(.milliseconds(1), ContinuousClock.now.duration(to: deadline))
+                    return (call, await self.call(call, within: left))
+                }
+            }
+            for await result in group { results.append(result) }
+            return results
+        }
     }
 
     private static func functionName(_ name: String) -> String {

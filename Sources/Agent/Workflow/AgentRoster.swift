@@ -6,9 +6,14 @@ import Transport
 struct AgentRoster: Sendable {
     struct Member: Sendable {
         let name: String
+        let description: String
         let instructions: String
         let model: any ChatModel
         let tools: [ToolSource]
+        /// Agents to which it may hand over.
+        let handoffs: [String]
+        /// Agents that it may ask.
+        let agentTools: [String]
     }
 
     let entryAgent: String
@@ -36,8 +41,9 @@ struct AgentRoster: Sendable {
                     "spec.agents[\(index)].model: there is no chat model \(agent.model) in spec.models.")
             }
             members[agent.name] = Member(
-                name: agent.name, instructions: agent.instructions, model: model,
-                tools: agent.tools.compactMap { name in tools.first { $0.name == name } })
+                name: agent.name, description: agent.description, instructions: agent.instructions,
+                model: model, tools: agent.tools.compactMap { name in tools.first { $0.name == name } },
+                handoffs: agent.handoffs, agentTools: agent.agentTools)
         }
         guard members[entryAgent] != nil else {
             throw ModelError(
@@ -49,6 +55,12 @@ struct AgentRoster: Sendable {
     /// The agent of this name; nil where a session speaks of one that the manifest no longer has.
     func member(_ name: String) -> Member? { members[name] }
 
+    func handoffs(of member: Member) -> [Handoff] {
+        member.handoffs.compactMap { name in
+            members[name].map { Handoff(agent: name, description: $0.description) }
+        }
+    }
+
     /// The agent that sums up what `name` heard: itself, or the entry agent where it is gone.
     func summarizing(_ name: String) -> Member? { members[name] ?? members[entryAgent] }
 }
@@ -58,11 +70,22 @@ extension Embedder {
     public init(
         _ spec: AgentPoolSpec, secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
     ) throws(ModelError) {
-        let name = spec.memory.embeddingModel
+        self = try Embedder(
+            spec, model: spec.memory.embeddingModel, field: "spec.memory.embeddingModel", secrets: secrets,
+            http: http)
+    }
+
+    /// The embedder of a model.
+    ///
+    /// - Parameter field: where the manifest names it.
+    public init(
+        _ spec: AgentPoolSpec, model name: String, field: String,
+        secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
+    ) throws(ModelError) {
         guard let index = spec.models.firstIndex(where: { $0.name == name }) else {
             guard name == AgentPoolSpec.builtinEmbeddingModel else {
                 throw ModelError(
-                    .configuration, "spec.memory.embeddingModel: there is no model \(name) in spec.models.")
+                    .configuration, "\(field): there is no model \(name) in spec.models.")
             }
             self = NgramEmbedder().embedder
             return

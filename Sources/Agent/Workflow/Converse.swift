@@ -16,34 +16,48 @@ extension TurnEngine {
     static let listingLimit: Duration = .seconds(2)
 
     func converse(_ state: inout TurnState, _ around: Surroundings, preface: [TurnEvent]) async {
-        guard let agent = roster.member(state.input.agent) else {
-            state.conversation = Conversation(failedWith: .unknownAgent(state.input.agent))
-            state.failure = state.conversation?.failure
-            return
-        }
         let asked = ContinuousClock.now
         defer { state.timings.model = asked.duration(to: .now) }
-        let toolbox = await Toolbox.gather(agent.tools, within: Self.listingLimit, logger: logger)
         state.steps = ToolSteps(recorded: state.input.steps)
         var untold = preface + state.steps.events
-        var calls = ToolCalls(toolbox: toolbox, areRecorded: true)
+        var areRecorded = true
         repeat {
-            if !state.steps.open.isEmpty {
-                await calls.carryOut(&state, around, within: remaining(around), preface: untold, now: now)
-                untold = []
-                if state.conversation?.ending == .cancelled || state.isUnstorable { return }
+            guard let agent = roster.member(state.agent) else {
+                state.conversation = Conversation(failedWith: .unknownAgent(state.agent))
+                if state.satisfies(.unanswered) { state.failure = state.conversation?.failure }
+                return
             }
-            calls.areRecorded = false
-            await ask(agent, toolbox, &state, around, preface: untold)
-            untold = []
-            guard let reply = state.conversation?.reply, state.conversation?.ending == .complete,
-                !reply.toolCalls.isEmpty, !toolbox.isEmpty, state.steps.rounds < Self.maximumRounds
-            else { return }
-            state.steps.ask(reply.message)
-            state.usage = state.usage + reply.usage
-            state.conversation = nil
-            await calls.keep(&state, around, now: now)
+            let toolbox = await toolbox(of: agent, state)
+            repeat {
+                let calls = ToolCalls(toolbox: toolbox, areRecorded: areRecorded)
+                if !state.steps.open.isEmpty {
+                    await calls.carryOut(
+                        &state, around, within: remaining(around), preface: untold, now: now)
+                    untold = []
+                    if state.conversation?.ending == .cancelled || state.isUnstorable { return }
+                    if state.agent != agent.name { break }
+                }
+                areRecorded = false
+                await ask(agent, toolbox, &state, around, preface: untold)
+                untold = []
+                guard let reply = state.conversation?.reply, state.conversation?.ending == .complete,
+                    !reply.toolCalls.isEmpty, !toolbox.isEmpty, state.steps.rounds < Self.maximumRounds
+                else { return }
+                state.steps.ask(reply.message)
+                state.usage = state.usage + reply.usage
+                state.conversation = nil
+                await calls.keep(&state, around, now: now)
+            } while !state.isUnstorable
         } while !state.isUnstorable
+    }
+
+    /// What the agent may call now: hand-offs too, as long as the turn has not been handed around too often.
+    private func toolbox(of agent: AgentRoster.Member, _ state: TurnState) async -> Toolbox {
+        let mayHandOver = Handoff.count(in: state.steps.messages) < Handoff.maximumInTurn
+        return await Toolbox.gather(
+            AgentTools(roster: roster, logger: logger, depth: 0).sources(of: agent),
+            handoffs: mayHandOver ? roster.handoffs(of: agent) : [], within: Self.listingLimit,
+            logger: logger)
     }
 
     private func remaining(_ around: Surroundings) -> Duration {
@@ -66,11 +80,8 @@ extension TurnEngine {
                 model: agent.model,
                 request: ChatRequest(
                     prompt: prompt,
-                    functions: toolbox.offers.map { offer in
-                        ChatFunction(
-                            name: offer.name, description: offer.tool.description,
-                            parameters: offer.tool.inputSchema)
-                    }, mayCall: state.steps.rounds < Self.maximumRounds, sampling: input.overrides,
+                    functions: toolbox.functions, mayCall: state.steps.rounds < Self.maximumRounds,
+                    sampling: input.overrides,
                     timeout: timeout),
                 timeout: timeout, clientLeft: around.clientLeft, emit: around.emit, preface: preface,
                 callIDs: state.steps.callIDs))

@@ -21,6 +21,8 @@ public struct TurnEngine: Sendable {
     public let agents: [Listing]
     /// The agent that takes a new session's first turn.
     public let entryAgent: String
+    /// Chooses among the agents where a turn names none.
+    public let router: AgentRouter
 
     private let workflow: Workflow
     private let inputGuard: InputGuard
@@ -49,6 +51,11 @@ public struct TurnEngine: Sendable {
         embedder = try Embedder(spec, secrets: secrets, http: http)
         agents = spec.agents.map { Listing(name: $0.name, description: $0.description, model: $0.model) }
         entryAgent = spec.entryAgent
+        let routing = try spec.routing.embeddingModel.map { name in
+            try Embedder(
+                spec, model: name, field: "spec.routing.embeddingModel", secrets: secrets, http: http)
+        }
+        router = try AgentRouter(spec, embedder: routing, logger: logger)
         turnTimeout = spec.concurrency.turnTimeout.duration
         self.logger = logger
         self.now = now

@@ -13,6 +13,8 @@ public enum TurnEvent: Sendable {
     case toolCall(ToolCall)
     /// What came of a call of one of the pool's tools; it is durable.
     case toolResult(id: String, name: String, ToolResult)
+    /// Another agent speaks from here on; durable.
+    case agentChanged(to: String)
     /// The turn is durable.
     case committed(TurnReport)
     case failed(TurnFailure)

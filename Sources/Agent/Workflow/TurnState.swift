@@ -3,6 +3,8 @@ import Memory
 /// The state that is passed through a turn's workflow: each node answers what it adds, nothing is shared.
 public struct TurnState: Sendable {
     public let input: TurnInput
+    /// Who speaks now.
+    public internal(set) var agent: String
     /// Milliseconds since 1970.
     public let startedAt: Int64
     public internal(set) var wantsMemory = false
@@ -22,6 +24,7 @@ public struct TurnState: Sendable {
 
     public init(input: TurnInput, startedAt: Int64) {
         self.input = input
+        agent = input.agent
         self.startedAt = startedAt
     }
 
@@ -60,7 +63,7 @@ public struct TurnState: Sendable {
     func runningTurn(at time: Int64) -> Turn {
         Turn(
             id: input.turnID, messages: input.messages + steps.messages,
-            inputCount: steps.messages.isEmpty ? nil : input.messages.count, agent: input.agent,
+            inputCount: steps.messages.isEmpty ? nil : input.messages.count, agent: agent,
             ending: .running, startedAt: startedAt, finishedAt: time, usage: usage,
             requestDigest: input.requestDigest)
     }

@@ -134,7 +134,7 @@ private final class ChatReplyWriter: Sendable {
             case .failed(let failure):
                 try await send(&pieces)
                 fail(APIError(failure))
-            case .step, .recalled, .toolCall, .toolResult: break
+            case .step, .recalled, .toolCall, .toolResult, .agentChanged: break
             }
         }
         try await send(&pieces)

@@ -99,7 +99,8 @@ final class NativeTurnWriter: Sendable {
             defer { state.encoder = encoder }
             var events = opening.isRestart ? [encoder.restarted()] : []
             events.append(
-                encoder.started(session: session.value, agent: opening.agent, tier: opening.tier))
+                encoder.started(
+                    session: session.value, agent: opening.agent, route: opening.route, tier: opening.tier))
             if opening.known != nil { state.retold = ByteBuffer(joining: events) }
             return events
         }

@@ -44,12 +44,19 @@ struct NativeEventEncoder {
         }
     }
 
-    mutating func started(session: String, agent: String, tier: MemoryTier) -> EncodedEvent {
+    mutating func started(
+        session: String, agent: String, route: AgentRouter.Route? = nil, tier: MemoryTier
+    ) -> EncodedEvent {
         let turn = id.turn
         return event("turn.started") { json in
             json.field("turn_id", turn.value)
             json.field("session_id", session)
             json.field("agent", agent)
+            switch route?.reason {
+            case .rule: json.field("routed_by", "rule")
+            case .nearest: json.field("routed_by", "description")
+            case .fallback, nil: break
+            }
             json.field("memory_tier", tier.rawValue)
         }
     }
@@ -87,6 +94,8 @@ struct NativeEventEncoder {
                 json.field("text", String(shown))
                 if shown.endIndex < result.text.endIndex { json.field("truncated", true) }
             }
+        case .agentChanged(let agent):
+            return self.event("agent.changed") { $0.field("agent", agent) }
         case .committed(let report):
             let turn = id.turn
             return self.event("turn.completed") { json in

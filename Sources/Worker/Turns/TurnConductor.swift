@@ -29,6 +29,8 @@ struct TurnOrder: Sendable {
 struct TurnOpening: Sendable {
     var turn: TurnID
     var agent: String
+    /// Why it is that agent, where the router chose.
+    var route: AgentRouter.Route?
     var tier: MemoryTier
     /// The sequence that the turn continues from, where that is not the history's end.
     var forkedAfter: Int?
@@ -90,12 +92,16 @@ struct TurnConductor: Sendable {
         var known: StoredTurn?
         do { known = try await knownTurn(order, held) } catch { throw APIError(error) }
         let view = held.view
-        let agent =
-            known?.turn.agent ?? order.agent
-            ?? engine.agents.first { $0.name == view.activeAgent }?.name ?? engine.entryAgent
+        let active = engine.agents.first { $0.name == view.activeAgent }?.name
+        var route: AgentRouter.Route?
+        if known == nil, order.agent == nil {
+            route = await engine.router.route(order.new, active: active, fallback: engine.entryAgent)
+        }
+        let agent = known?.turn.agent ?? order.agent ?? route?.agent ?? active ?? engine.entryAgent
         let turnID = known?.turn.id ?? order.turnID ?? .mint()
         var opening = TurnOpening(
-            turn: turnID, agent: agent, tier: held.tier, attempt: attempt(of: turnID, order, held),
+            turn: turnID, agent: agent, route: route, tier: held.tier,
+            attempt: attempt(of: turnID, order, held),
             isRestart: order.lastSeen?.turn == turnID || held.live.unfinishedTurn == turnID
                 || known?.turn.ending == .running,
             ownerBefore: held.live.owner)
