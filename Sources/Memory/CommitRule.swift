@@ -41,9 +41,9 @@ public enum CommitRule {
         return .append(after, plan: plan)
     }
 
-    /// The plan that is due after a commit. A turn that still runs is not to be archived as it is.
+    /// The plan that is due after a commit. A turn that goes on is not to be archived as it is.
     private static func plan(_ request: CommitRequest, _ after: inout Checkpoint) -> ArchivePlan? {
-        guard request.turn.ending != .running,
+        guard request.turn.ending.isOver,
             after.turnCount - after.plannedThrough >= request.policy.rounds
         else { return nil }
         let plan = ArchivePlan(

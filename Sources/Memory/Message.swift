@@ -46,6 +46,8 @@ public enum ToolOutcome: String, Codable, Sendable {
     case notSent = "not_sent"
     /// The call was sent and no answer came: whether it took effect is not known.
     case unknown
+    /// A person did not approve the call: it was not made.
+    case refused
 }
 
 /// A function call that a model asked for. `arguments` is the model's JSON text, kept as it came.
@@ -53,11 +55,19 @@ public struct ToolCall: Codable, Hashable, Sendable {
     public var id: String
     public var name: String
     public var arguments: String
+    /// A person has approved it; nil where nobody was asked.
+    public var isApproved: Bool?
 
-    public init(id: String, name: String, arguments: String) {
+    public init(id: String, name: String, arguments: String, isApproved: Bool? = nil) {
         self.id = id
         self.name = name
         self.arguments = arguments
+        self.isApproved = isApproved
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, name, arguments
+        case isApproved = "approved"
     }
 }
 

@@ -84,13 +84,13 @@ struct RedisReply {
 
 /// How a turn lies in Redis: what scripts must know of it in lines of their own, then the turn as JSON.
 enum RedisTurn {
-    /// Scripts tell a whole turn from an unfinished one by this letter, and among these one that still runs.
+    /// Scripts tell a whole turn from an unfinished one by this letter, and among these one that goes on.
     static func mark(_ ending: Turn.Ending) -> String {
         switch ending {
         case .complete: "c"
         case .cancelled: "x"
         case .failed: "f"
-        case .running: "r"
+        case .running, .waiting: "r"
         }
     }
 

@@ -13,7 +13,7 @@ extension RedisCheckpoints {
     func schedule(_ request: CommitRequest) async throws -> RedisEntry? {
         let known = request.known
         let writesPlan =
-            request.turn.ending != .running
+            request.turn.ending.isOver
             && known.turnCount + 1 - known.plannedThrough >= request.policy.rounds
         guard writesPlan || known.turnCount == 0 else { return nil }
         let item = RedisWorkItem(request.scope)

@@ -10,6 +10,16 @@ public struct Turn: Codable, Hashable, Sendable {
         case failed
         /// It has called tools, and has come to no end yet: it runs, or its worker is gone.
         case running
+        /// It has come to calls that a person has to approve, and goes on when that is decided.
+        case waiting
+
+        /// Nothing is added to the turn any more, unless it is sent again.
+        public var isOver: Bool {
+            switch self {
+            case .complete, .cancelled, .failed: true
+            case .running, .waiting: false
+            }
+        }
     }
 
     public var id: TurnID

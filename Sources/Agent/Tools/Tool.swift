@@ -12,16 +12,19 @@ public struct Tool: Sendable, Hashable {
     public var isReadOnly: Bool
     /// Called again with equal arguments it changes nothing more (`idempotentHint`).
     public var isIdempotent: Bool
+    /// It is called only after a person agreed.
+    public var needsApproval: Bool
 
     public init(
         name: String, description: String, inputSchema: String, isReadOnly: Bool = false,
-        isIdempotent: Bool = false
+        isIdempotent: Bool = false, needsApproval: Bool = false
     ) {
         self.name = name
         self.description = description
         self.inputSchema = inputSchema
         self.isReadOnly = isReadOnly
         self.isIdempotent = isIdempotent
+        self.needsApproval = needsApproval
     }
 
     /// A call of which nobody knows whether it took effect may be made again.

@@ -10,23 +10,28 @@ struct ToolCalls: Sendable {
     static let maximumAtOnce = 8
     private static let unknown = ToolResult(.unknown, ToolSteps.unknownText)
 
+    /// Makes the turn durable as far as it got, or says in its state that it can't.
+    typealias Keep = @Sendable (inout TurnState) async -> Void
+
     private enum News: Sendable {
         case result(ToolCall, ToolResult)
         case clientLeft
     }
 
-    /// Answers every open call. A client that leaves ends those that are under way; the turn is cancelled then.
+    /// Answers every open call, but where some wait for a person: then these stay open, and the hand-offs. A client that leaves ends
+    /// those that are under way; the turn is cancelled then.
     ///
     /// - Parameter limit: what is left of the turn's time.
     func carryOut(
         _ state: inout TurnState, _ around: TurnEngine.Surroundings, within limit: Duration,
-        preface: [TurnEvent], now: @Sendable () -> Int64
+        preface: [TurnEvent], keep: Keep
     ) async {
         // Whatever the client's side throws means that nobody reads any more.
         if !preface.isEmpty, (try? await around.emit(preface)) == nil { return cancel(&state) }
         // Whoever takes over does so with the answers that its predecessor asked for.
         let handoffs = state.steps.open.filter { toolbox.offer($0.name)?.handoff != nil }
-        var waiting = state.steps.open.filter { !handoffs.contains($0) }[...]
+        let unapproved = toolbox.unapproved(state.steps.open)
+        var waiting = state.steps.open.filter { !handoffs.contains($0) && !unapproved.contains($0) }[...]
         await withTaskGroup(of: News.self) { group in
             if let clientLeft = around.clientLeft {
                 group.addTask {
@@ -50,7 +55,7 @@ struct ToolCalls: Sendable {
                     group.cancelAll()
                 case .result(let call, let result):
                     running -= 1
-                    await take(result, of: call, &state, around, now: now)
+                    await take(result, of: call, &state, around, keep: keep)
                     if state.isUnstorable || state.conversation?.ending == .cancelled {
                         waiting = []
                         group.cancelAll()
@@ -60,38 +65,36 @@ struct ToolCalls: Sendable {
             }
             group.cancelAll()
         }
-        await handOver(handoffs, &state, around, now: now)
+        if !unapproved.isEmpty, !state.isUnstorable, state.conversation?.ending != .cancelled {
+            state.isWaiting = true
+            return
+        }
+        await handOver(handoffs, &state, around, keep: keep)
         let unmade = ToolResult(.notSent, "This call was not made: the turn was cancelled.")
-        for call in state.steps.open { state.steps.answer(call, areRecorded ? Self.unknown : unmade) }
+        for call in state.steps.open {
+            // Without an approval no attempt can have made it.
+            let mayBeMade = areRecorded && !unapproved.contains(call)
+            state.steps.answer(call, mayBeMade ? Self.unknown : unmade)
+        }
     }
 
     /// The first of the hand-offs counts.
     private func handOver(
         _ calls: [ToolCall], _ state: inout TurnState, _ around: TurnEngine.Surroundings,
-        now: @Sendable () -> Int64
+        keep: Keep
     ) async {
         var taken: Handoff?
         for call in calls where !state.isUnstorable && state.conversation?.ending != .cancelled {
             guard let handoff = toolbox.offer(call.name)?.handoff else { continue }
             if let taken {
-                await take(Handoff.late(after: taken.agent), of: call, &state, around, now: now)
+                await take(Handoff.late(after: taken.agent), of: call, &state, around, keep: keep)
                 continue
             }
             taken = handoff
             state.agent = handoff.agent
             await take(
-                handoff.result, of: call, &state, around, now: now,
+                handoff.result, of: call, &state, around, keep: keep,
                 then: .agentChanged(to: handoff.agent))
-        }
-    }
-
-    /// Makes the turn durable as far as it got.
-    func keep(
-        _ state: inout TurnState, _ around: TurnEngine.Surroundings, now: @Sendable () -> Int64
-    ) async {
-        do { try await around.memory.keep(state.runningTurn(at: now())) } catch {
-            state.isUnstorable = true
-            state.failure = TurnFailure(commit: error)
         }
     }
 
@@ -104,14 +107,14 @@ struct ToolCalls: Sendable {
 
     private func take(
         _ result: ToolResult, of call: ToolCall, _ state: inout TurnState, _ around: TurnEngine.Surroundings,
-        now: @Sendable () -> Int64, then more: TurnEvent? = nil
+        keep: Keep, then more: TurnEvent? = nil
     ) async {
         let kept = state.steps.answer(call, result)
         state.usage = state.usage + result.usage
         let isCut = state.conversation?.ending == .cancelled && result.outcome == .unknown
         // What was cut off with the turn is for whoever goes on with it to judge.
         guard !state.isUnstorable, !isCut else { return }
-        await keep(&state, around, now: now)
+        await keep(&state)
         guard !state.isUnstorable, state.conversation?.ending != .cancelled else { return }
         let events = [TurnEvent.toolResult(id: call.id, name: call.name, kept)] + (more.map { [$0] } ?? [])
         // As above: the client is gone.

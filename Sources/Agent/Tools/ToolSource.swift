@@ -41,8 +41,16 @@ extension ToolSource {
             let client = MCPClient(
                 name: server.name, field: "spec.mcpServers[\(index)]", url: server.url, allow: server.allow,
                 headers: { server.headersSecretRef.map(headers) ?? [:] }, http: http, logger: logger)
+            let guarded = Set(server.requireApproval)
             return ToolSource(
-                name: server.name, list: { try await client.tools(within: $0) },
+                name: server.name,
+                list: { limit in
+                    try await client.tools(within: limit).map { tool in
+                        var tool = tool
+                        tool.needsApproval = guarded.contains(tool.name)
+                        return tool
+                    }
+                },
                 call: { await client.call($0, arguments: $1, within: $2, progress: { _ in }) })
         }
     }

@@ -33,6 +33,24 @@ struct ToolSteps: Sendable, Equatable {
         return (messages[asked].toolCalls ?? []).filter { !answered.contains($0.id) }
     }
 
+    /// Records what a person decided about open calls: those that are refused are answered by that.
+    mutating func decide(_ decisions: [String: ApprovalDecision]) {
+        for call in open {
+            switch decisions[call.id] {
+            case .approved: approve(call.id)
+            case .refused(let reason): answer(call, .refused(because: reason))
+            case nil: break
+            }
+        }
+    }
+
+    private mutating func approve(_ id: String) {
+        guard let asked = messages.lastIndex(where: { !($0.toolCalls ?? []).isEmpty }),
+            let place = messages[asked].toolCalls?.firstIndex(where: { $0.id == id })
+        else { return }
+        messages[asked].toolCalls?[place].isApproved = true
+    }
+
     mutating func ask(_ reply: Message) {
         messages.append(reply)
     }

@@ -87,8 +87,17 @@ struct Toolbox: Sendable {
             let names = offers.map(\.name).joined(separator: ", ")
             return ToolResult(.notSent, "There is no tool \(call.name). The tools are: \(names).")
         }
+        guard !offer.tool.needsApproval || call.isApproved == true else {
+            return ToolResult(
+                .notSent, "The call was not made: a person has to approve it, and can't be asked from here.")
+        }
         let limit = min(limit, offer.source.callLimit ?? limit)
         return await offer.source.call(offer.tool, call.arguments, limit)
+    }
+
+    /// The calls among these that wait for a person.
+    func unapproved(_ calls: [ToolCall]) -> [ToolCall] {
+        calls.filter { offer($0.name)?.tool.needsApproval == true && $0.isApproved != true }
     }
 
     /// Carries out several, side by side as far as their bound allows; in no order.

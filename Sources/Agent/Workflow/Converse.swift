@@ -19,8 +19,15 @@ extension TurnEngine {
         let asked = ContinuousClock.now
         defer { state.timings.model = asked.duration(to: .now) }
         state.steps = ToolSteps(recorded: state.input.steps)
-        var untold = preface + state.steps.events
         var areRecorded = true
+        if let decisions = state.input.decisions {
+            state.steps.decide(decisions)
+            areRecorded = false
+            // From here on it may be that a call which is open was made.
+            await keep(&state, around)
+        }
+        var untold = preface + state.steps.events
+        guard !state.isUnstorable else { return }
         repeat {
             guard let agent = roster.member(state.agent) else {
                 state.conversation = Conversation(failedWith: .unknownAgent(state.agent))
@@ -32,9 +39,12 @@ extension TurnEngine {
                 let calls = ToolCalls(toolbox: toolbox, areRecorded: areRecorded)
                 if !state.steps.open.isEmpty {
                     await calls.carryOut(
-                        &state, around, within: remaining(around), preface: untold, now: now)
+                        &state, around, within: remaining(around), preface: untold,
+                        keep: { await keep(&$0, around) })
                     untold = []
-                    if state.conversation?.ending == .cancelled || state.isUnstorable { return }
+                    if state.isWaiting || state.conversation?.ending == .cancelled || state.isUnstorable {
+                        return
+                    }
                     if state.agent != agent.name { break }
                 }
                 areRecorded = false
@@ -46,7 +56,7 @@ extension TurnEngine {
                 state.steps.ask(reply.message)
                 state.usage = state.usage + reply.usage
                 state.conversation = nil
-                await calls.keep(&state, around, now: now)
+                await keep(&state, around)
             } while !state.isUnstorable
         } while !state.isUnstorable
     }
@@ -58,6 +68,14 @@ extension TurnEngine {
             AgentTools(roster: roster, logger: logger, depth: 0).sources(of: agent),
             handoffs: mayHandOver ? roster.handoffs(of: agent) : [], within: Self.listingLimit,
             logger: logger)
+    }
+
+    /// Makes the turn durable as far as it got.
+    private func keep(_ state: inout TurnState, _ around: Surroundings) async {
+        do { try await around.memory.keep(state.runningTurn(at: now())) } catch {
+            state.isUnstorable = true
+            state.failure = TurnFailure(commit: error)
+        }
     }
 
     private func remaining(_ around: Surroundings) -> Duration {

@@ -13,6 +13,8 @@ public enum TurnEvent: Sendable {
     case toolCall(ToolCall)
     /// What came of a call of one of the pool's tools; it is durable.
     case toolResult(id: String, name: String, ToolResult)
+    /// A call is made only when a person approves it; the turn ends here, and goes on with the decision.
+    case approvalRequired(ToolCall)
     /// Another agent speaks from here on; durable.
     case agentChanged(to: String)
     /// The turn is durable.
@@ -107,12 +109,12 @@ extension TurnEvent {
     /// The events of a turn that is stored already, for a client that sends it again: as if it had just been
     /// made.
     ///
-    /// For whole turns; one that was cut off is to be run again under its id.
+    /// For whole turns, and such as wait for an approval; one that was cut off is to be run again under its id.
     public static func replay(_ stored: StoredTurn) -> [TurnEvent] {
         let answer = stored.turn.messages.last { $0.role == .assistant }
         let calls = answer?.toolCalls ?? []
         let steps = stored.turn.inputCount == nil ? (answer.map { [$0] } ?? [])[...] : stored.turn.steps
-        var events = telling(steps)
+        var events = telling(steps) + stored.turn.awaitingApproval.map { .approvalRequired($0) }
         let outcome = CommitOutcome(
             sequence: stored.sequence, duplicate: true, concurrent: stored.turn.concurrent, stored: stored)
         events.append(

@@ -11,6 +11,8 @@ public struct TurnInput: Sendable {
     public var messages: [Message]
     /// What an earlier attempt of the turn had got to: its finished calls of tools are not made again.
     public var steps: [Message]
+    /// The steps end with calls that were not made: they wait for a person, who decided so by their ids.
+    public var decisions: [String: ApprovalDecision]?
     /// The turns that stand in the prompt, oldest first.
     public var history: [StoredTurn]
     public var rollingSummary: String
@@ -23,7 +25,7 @@ public struct TurnInput: Sendable {
 
     public init(
         turnID: TurnID, sessionID: String, agent: String, messages: [Message], steps: [Message] = [],
-        history: [StoredTurn] = [],
+        decisions: [String: ApprovalDecision]? = nil, history: [StoredTurn] = [],
         rollingSummary: String = "", instructions: String? = nil,
         overrides: SamplingOverrides = SamplingOverrides(), requestDigest: String? = nil
     ) {
@@ -32,6 +34,7 @@ public struct TurnInput: Sendable {
         self.agent = agent
         self.messages = messages
         self.steps = steps
+        self.decisions = decisions
         self.history = history
         self.rollingSummary = rollingSummary
         self.instructions = instructions

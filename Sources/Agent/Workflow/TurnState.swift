@@ -15,6 +15,8 @@ public struct TurnState: Sendable {
     var steps = ToolSteps()
     /// Of the replies before the last one.
     var usage = TokenUsage()
+    /// Open calls need a person's approval.
+    var isWaiting = false
     /// A step could not be made durable: then the turn can't be either.
     var isUnstorable = false
     public internal(set) var outcome: CommitOutcome?
@@ -51,7 +53,7 @@ public struct TurnState: Sendable {
     /// The turn to commit, as far as it got.
     func turn(finishedAt: Int64) -> Turn {
         var turn = runningTurn(at: finishedAt)
-        turn.ending = conversation?.ending ?? .complete
+        turn.ending = isWaiting ? .waiting : conversation?.ending ?? .complete
         if let reply = conversation?.reply {
             if !reply.isEmpty { turn.messages.append(reply.message) }
             turn.usage = turn.usage + reply.usage
@@ -73,6 +75,7 @@ public struct TurnState: Sendable {
         var events: [TurnEvent] = []
         if let outcome {
             let reply = conversation?.reply
+            events += outcome.stored.turn.awaitingApproval.map { .approvalRequired($0) }
             events.append(
                 .committed(
                     TurnReport(

@@ -134,10 +134,18 @@ private final class ChatReplyWriter: Sendable {
             case .failed(let failure):
                 try await send(&pieces)
                 fail(APIError(failure))
+            case .approvalRequired(let call):
+                pieces.append(Self.notice(of: call, in: session))
             case .step, .recalled, .toolCall, .toolResult, .agentChanged: break
             }
         }
         try await send(&pieces)
+    }
+
+    /// What a person reads who talks through a client that knows of no approvals. It is no part of the history.
+    private static func notice(of call: ToolCall, in session: SessionID) -> String {
+        "\n[The call \(call.name) \(call.arguments) waits for approval (POST /v1/sessions/\(session.value)/approvals, "
+            + "call_id \(call.id)). Any other message refuses it.]"
     }
 
     private func send(_ pieces: inout [String]) async throws(ClientLeft) {

@@ -121,7 +121,7 @@ extension PublicAPI {
         var events: [EncodedEvent]
         let stored: StoredTurn?
         do { stored = try await memory.turn(scope, id: last.turn) } catch { throw APIError(error) }
-        if let stored, stored.turn.ending == .complete {
+        if let stored, stored.turn.ending == .complete || stored.turn.ending == .waiting {
             events = [
                 encoder.restarted(),
                 encoder.started(session: scope.sessionID, agent: stored.turn.agent, tier: .l2),

@@ -39,6 +39,11 @@ extension PublicAPI {
             opened: { await writer.opened($0) }, emit: { await writer.emit($0) })
     }
 
+    /// A turn that goes on here already is followed from its beginning.
+    func followRunning(_ turn: TurnID, _ scope: Scope, _ exchange: Exchange) -> Bool {
+        feeds.running(scope.session) == turn && join(turn, after: nil, scope, exchange)
+    }
+
     /// Where the turn runs here, or the client has seen a part of it that is here to its end, a client that sends it again follows
     /// it: from where it was, to the turn's end.
     private func join(_ turn: TurnID, after last: EventID?, _ scope: Scope, _ exchange: Exchange) -> Bool {

@@ -67,6 +67,7 @@ struct PublicAPI: Sendable {
             switch route {
             case .chatCompletions: try await chatCompletions(request, caller, origin)
             case .turns(let session): try await nativeTurn(request, caller, session, origin)
+            case .approvals(let session): try await approve(request, caller, session, origin)
             case .events(let session): try await events(request, caller, session, origin)
             case .session(let session): try await describe(request, caller, session)
             case .messages(let session): try await messages(request, caller, session)

@@ -11,6 +11,7 @@ enum PublicRoute: Equatable, Sendable {
     case session(String)
     case messages(session: String)
     case release(session: String)
+    case approvals(session: String)
     case forget(session: String)
     case memorySearch
 
@@ -56,6 +57,7 @@ enum PublicRoute: Equatable, Sendable {
             case "turns": return only([(.POST, .turns(session: rest[1]))])
             case "events": return only([(.GET, .events(session: rest[1]))])
             case "messages": return only([(.GET, .messages(session: rest[1]))])
+            case "approvals": return only([(.POST, .approvals(session: rest[1]))])
             case "release": return only([(.POST, .release(session: rest[1]))])
             default: return .unknown
             }

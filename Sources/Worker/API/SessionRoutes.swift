@@ -18,6 +18,8 @@ extension PublicAPI {
         json.field("summary", session.rollingSummary)
         json.field("created_at", session.createdAt / 1000)
         json.field("last_turn_at", session.lastTurnAt / 1000)
+        let last = try await memory.history(scope, after: max(0, session.turnCount - 1), limit: 1).last?.turn
+        if let last, !last.awaitingApproval.isEmpty { last.writeAwaited(into: &json) }
         json.endObject()
         request.exchange.respond(Response(.ok, body: json.bytes))
     }
@@ -100,6 +102,26 @@ extension PublicAPI {
         var buffer = ByteBufferAllocator().buffer(capacity: bytes.count + 16)
         buffer.writeFramed(exchange.streamFraming) { $0.writeBytes(bytes) }
         return buffer
+    }
+}
+
+extension Turn {
+    /// What a client needs to decide about the calls that wait for a person.
+    fileprivate func writeAwaited(into json: inout JSONWriter) {
+        json.key("awaiting_approval")
+        json.beginObject()
+        json.field("turn_id", id.value)
+        json.key("calls")
+        json.beginArray()
+        for call in awaitingApproval {
+            json.beginObject()
+            json.field("id", call.id)
+            json.field("name", call.name)
+            json.field("arguments", call.arguments)
+            json.endObject()
+        }
+        json.endArray()
+        json.endObject()
     }
 }
 

@@ -94,11 +94,17 @@ struct NativeEventEncoder {
                 json.field("text", String(shown))
                 if shown.endIndex < result.text.endIndex { json.field("truncated", true) }
             }
+        case .approvalRequired(let call):
+            return self.event("approval.required") { json in
+                json.field("id", call.id)
+                json.field("name", call.name)
+                json.field("arguments", call.arguments)
+            }
         case .agentChanged(let agent):
             return self.event("agent.changed") { $0.field("agent", agent) }
         case .committed(let report):
             let turn = id.turn
-            return self.event("turn.completed") { json in
+            return self.event(report.turn.ending == .waiting ? "turn.paused" : "turn.completed") { json in
                 json.field("turn_id", turn.value)
                 json.field("turn", report.outcome.sequence)
                 json.field("ending", report.turn.ending.rawValue)

@@ -23,6 +23,8 @@ struct TurnOrder: Sendable {
     var request: [UInt8]?
     /// What the client has seen of the turn, where it comes back to it.
     var lastSeen: EventID?
+    /// What was decided about the calls that the turn waits for, by their ids.
+    var decisions: [String: ApprovalDecision]?
 }
 
 /// What is known when a turn begins: the response's head is made of it.
@@ -103,7 +105,7 @@ struct TurnConductor: Sendable {
             turn: turnID, agent: agent, route: route, tier: held.tier,
             attempt: attempt(of: turnID, order, held),
             isRestart: order.lastSeen?.turn == turnID || held.live.unfinishedTurn == turnID
-                || known?.turn.ending == .running,
+                || known?.turn.ending.isOver == false,
             ownerBefore: held.live.owner)
 
         if known?.turn.ending != .complete, opening.isRestart, opening.ownerBefore != nil {
@@ -111,7 +113,9 @@ struct TurnConductor: Sendable {
             // From here on its owner before can add nothing to it: what it did until then is what counts.
             do { known = try await held.storedTurn(turnID) ?? known } catch { throw APIError(error) }
         }
-        if let known, known.turn.ending == .complete {
+        if let decisions = order.decisions { try check(decisions, of: turnID, known) }
+        let isWaiting = known?.turn.ending == .waiting
+        if let known, known.turn.ending == .complete || isWaiting && order.decisions == nil {
             // It may have been read before its replicas had it. To commit it again stores nothing, and waits for them.
             do { _ = try await held.commit(known.turn) } catch { throw APIError(error) }
             opening.known = known
@@ -123,6 +127,10 @@ struct TurnConductor: Sendable {
             // A reader that has gone needs no replay.
             try? await emit(TurnEvent.replay(known))
             return
+        }
+        if let last = view.context.last?.turn, last.ending == .waiting, last.id != turnID {
+            // Whoever says something else does not approve.
+            do { _ = try await held.commit(last.refusingApproval(at: now())) } catch { throw APIError(error) }
         }
         let (input, fork) = input(order, opening, held, known)
         opening.forkedAfter = fork
@@ -207,10 +215,32 @@ struct TurnConductor: Sendable {
         }
         let input = TurnInput(
             turnID: opening.turn, sessionID: held.scope.sessionID, agent: opening.agent, messages: messages,
-            steps: steps, history: HistoryReconciliation.visible(context, from: fork),
+            steps: steps, decisions: known?.turn.ending == .waiting ? order.decisions : nil,
+            history: HistoryReconciliation.visible(context, from: fork),
             rollingSummary: view.rollingSummary, instructions: order.instructions,
             overrides: order.overrides, requestDigest: order.digest)
         return (input, fork)
+    }
+
+    /// Everything that the turn waits for has to be decided at once, and nothing else.
+    private func check(
+        _ decisions: [String: ApprovalDecision], of turn: TurnID, _ known: StoredTurn?
+    ) throws(APIError) {
+        guard let known else {
+            throw APIError(
+                .notFound, code: "turn_unknown", "The session has no turn \(turn).", param: "turn_id")
+        }
+        // What was decided before stays; the turn goes on, or is told again.
+        guard known.turn.ending == .waiting else { return }
+        let waiting = known.turn.awaitingApproval.map(\.id)
+        for id in decisions.keys.sorted() where !waiting.contains(id) {
+            throw .invalid(
+                "approvals", "No call \(id) waits for approval; these do: \(waiting.joined(separator: ", "))."
+            )
+        }
+        for id in waiting where decisions[id] == nil {
+            throw .invalid("approvals", "The call \(id) is not decided: approve or refuse it too.")
+        }
     }
 
     /// Makes it known whose the session is, without waiting for that.

@@ -34,8 +34,16 @@ final class ToolDesk: Sendable {
         Tool(name: "book", description: "Books a parcel.", inputSchema: #"{"type":"object"}"#),
     ]
 
-    var source: ToolSource {
-        ToolSource(name: "desk", list: { _ in Self.tools }) { tool, arguments, _ in
+    var source: ToolSource { source() }
+
+    /// - Parameter guarded: the tools that a person has to approve.
+    func source(guarded: Set<String> = []) -> ToolSource {
+        let tools = Self.tools.map { tool in
+            var tool = tool
+            tool.needsApproval = guarded.contains(tool.name)
+            return tool
+        }
+        return ToolSource(name: "desk", list: { _ in tools }) { tool, arguments, _ in
             await self.call(Entry(tool: tool.name, arguments: arguments))
         }
     }

@@ -1,0 +1,101 @@
+/// `POST /v1/sessions/{id}/approvals`: a person decides about the calls that a turn waits for, and the turn goes on.
+import Agent
+import Memory
+import NIOCore
+import NIOHTTP1
+
+/// The body: `{"turn_id": text, "approvals": [{"call_id": text, "approve": bool, "reason"?: text}]}`, and `user` as for a turn.
+struct ApprovalsRequest: Sendable {
+    var turnID: TurnID
+    var decisions: [String: ApprovalDecision]
+    var user: String?
+
+    private static let maximumReason = 4096
+
+    /// - Throws: `APIError` that names the field; unknown fields are errors, for this API is our own.
+    static func parse(_ body: [UInt8]) throws(APIError) -> ApprovalsRequest {
+        var turn: TurnID?
+        var (decisions, user): ([String: ApprovalDecision], String?) = ([:], nil)
+        var reader = FieldReader(body)
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "turn_id": turn = try reader.string().flatMap { TurnID($0) }
+            case "user": user = try reader.string()
+            case "approvals":
+                try reader.beginArray()
+                while try reader.nextElement(atMost: 256) {
+                    let path = reader.path
+                    let (id, decision) = try decision(&reader, at: path)
+                    guard decisions.updateValue(decision, forKey: id) == nil else {
+                        throw .invalid(path + ".call_id", "The call \(id) is decided twice.")
+                    }
+                }
+            default:
+                throw .invalid(field, "`\(field)` is unknown here; the fields are turn_id, approvals, user.")
+            }
+        }
+        try reader.end()
+        guard let turn else { throw .invalid("turn_id", "`turn_id` must name the turn that waits.") }
+        guard !decisions.isEmpty else {
+            throw .invalid("approvals", "`approvals` must decide about each call that waits.")
+        }
+        return ApprovalsRequest(turnID: turn, decisions: decisions, user: user)
+    }
+
+    private static func decision(
+        _ reader: inout FieldReader, at path: String
+    ) throws(APIError) -> (String, ApprovalDecision) {
+        var (id, isApproved, reason): (String?, Bool?, String) = (nil, nil, "")
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "call_id": id = try reader.string()
+            case "approve": isApproved = try reader.bool()
+            case "reason": reason = try reader.string() ?? ""
+            default:
+                throw .invalid(
+                    "\(path).\(field)",
+                    "`\(field)` is unknown here; the fields are call_id, approve, reason.")
+            }
+        }
+        guard let id else { throw .invalid(path + ".call_id", "`call_id` must name a call that waits.") }
+        guard let isApproved else {
+            throw .invalid(path + ".approve", "`approve` must be true or false.")
+        }
+        guard reason.utf8.count <= maximumReason else {
+            throw .invalid(path + ".reason", "`reason` may have \(maximumReason) bytes.")
+        }
+        return (id, isApproved ? .approved : .refused(reason: reason))
+    }
+
+    /// What another worker is left that has to go on with the turn: it finds the decisions in the turn itself, and what was asked
+    /// too. So these words are never asked.
+    var goingOn: [UInt8] {
+        var json = JSONWriter()
+        json.beginObject()
+        json.field("turn_id", turnID.value)
+        json.field("input", "The turn goes on.")
+        json.endObject()
+        return json.bytes
+    }
+}
+
+extension PublicAPI {
+    func approve(
+        _ request: ServerRequest, _ caller: Credentials.Caller, _ id: String, _ origin: RequestOrigin
+    ) async throws {
+        let session = try SessionID(id, param: "session id")
+        let approvals = try ApprovalsRequest.parse(Array(request.body.readableBytesView))
+        let scope = try scope(caller, request, user: approvals.user, session: session)
+        let order = TurnOrder(
+            new: [], turnID: approvals.turnID, request: approvals.goingOn, decisions: approvals.decisions)
+        if followRunning(approvals.turnID, scope, request.exchange) { return }
+        let writer = NativeTurnWriter(
+            answering: .request(request.exchange), session: session, scope: scope, feeds: feeds,
+            journal: journal)
+        try await place(request, caller, session, turn: approvals.turnID, origin) { others in
+            try await run(order, scope, others, writer)
+        }
+    }
+}
