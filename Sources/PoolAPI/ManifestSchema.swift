@@ -106,8 +106,7 @@ enum ManifestSchema {
         Field("allow", "The tools that agents see; absent, all of them.", .list(toolName, 0...256, .value)),
         Field(
             "requireApproval", "Tools that run only after a person agreed.", .list(toolName, 0...256, .value),
-            .defaults([])
-        ).notYet("approval of tool calls is"),
+            .defaults([])),
     ]).checking(mcpServerRules)
     private static let toolName = Schema.text(1...128, .toolName)
 

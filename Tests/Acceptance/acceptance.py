@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+import approvals
 import bad_stores
 import crash
 import drain
@@ -33,6 +34,7 @@ def main() -> None:
     programs = {
         "sdk": sdk.program,
         "memory": memory.program,
+        "approvals": approvals.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,
         "refusals": refusals.program,

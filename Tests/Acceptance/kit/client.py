@@ -108,14 +108,18 @@ class Client:
         self, text: str, session: str, turn_id: str | None = None, on_text: OnText | None = None
     ) -> Turn:
         """A native turn, read until its last event."""
-        turn = Turn()
         body = {"input": text} if turn_id is None else {"input": text, "turn_id": turn_id}
-        for name, data in self._events(f"/v1/sessions/{session}/turns", body, turn):
+        return self.stream(f"/v1/sessions/{session}/turns", body, on_text)
+
+    def stream(self, path: str, body: Any, on_text: OnText | None = None) -> Turn:
+        """A turn in the worker's own format, whatever began it, read until its last event."""
+        turn = Turn()
+        for name, data in self._events(path, body, turn):
             value = json.loads(data)
             turn.events.append((name, value))
             if name == "text.delta":
                 _add(turn, value["text"], on_text)
-            elif name == "turn.completed":
+            elif name in ("turn.completed", "turn.paused"):
                 turn.acknowledged = True
                 break
             elif name == "turn.failed":
