@@ -16,6 +16,7 @@ import operator_pause
 import outages
 import purge
 import refusals
+import responses
 import rolling
 import sdk
 import secure_redis
@@ -32,6 +33,7 @@ def main() -> None:
     chosen = options.parse_args()
     programs = {
         "sdk": sdk.program,
+        "responses": responses.program,
         "memory": memory.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,
