@@ -16,6 +16,7 @@ import operator_pause
 import outages
 import purge
 import refusals
+import response_ends
 import responses
 import rolling
 import sdk
@@ -34,6 +35,7 @@ def main() -> None:
     programs = {
         "sdk": sdk.program,
         "responses": responses.program,
+        "response_ends": response_ends.program,
         "memory": memory.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,

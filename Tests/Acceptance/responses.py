@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import openai
-from openai.types.responses import Response, ResponseStreamEvent
+from openai.types.responses import ResponseStreamEvent
 
-from kit.checks import Checks, alone, eventually
-from kit.client import Client
+from kit.checks import Checks, alone
 from kit.model import INSTRUCTIONS, Ask, ModelServer, Reply, echo
-from kit.proxy import LossyProxy
+from kit.responses import AUTH, KEYS, ask, client_of, refused
 from kit.tool_calls import ToolCall
 from kit.tool_server import ToolServer
 from kit.worker import Worker, manifest
 
-KEYS = {"backend": "sk-test-backend", "alice": "sk-test-alice", "bob": "sk-test-bob"}
-AUTH = {"apiKeysSecretRef": {"name": "keys"}, "trustedKeys": ["backend"]}
 ORDER = [
     "response.created",
     "response.in_progress",
@@ -29,15 +25,6 @@ ORDER = [
     "response.output_item.done",
     "response.completed",
 ]
-
-
-def client_of(base_url: str, key: str = KEYS["alice"], retries: int = 0) -> openai.OpenAI:
-    return openai.OpenAI(base_url=base_url, api_key=key, max_retries=retries, timeout=20)
-
-
-def ask(sdk: openai.OpenAI, text: str, **more: Any) -> Response:
-    response: Response = sdk.responses.create(model="assistant", input=text, **more)
-    return response
 
 
 def plain(checks: Checks, sdk: openai.OpenAI) -> None:
@@ -150,21 +137,7 @@ def converses(checks: Checks, sdk: openai.OpenAI, model: ModelServer) -> None:
     checks.holds("it is found", found.id == conversation.id and found.created_at > 1_700_000_000)
     gone = sdk.conversations.delete(conversation.id)
     checks.equal("it is forgotten", (gone.deleted, gone.object), (True, "conversation.deleted"))
-    refused(
-        checks, openai.NotFoundError, "its response then", lambda: sdk.responses.retrieve(first.id)
-    )
-
-
-def refused(
-    checks: Checks, kind: type[openai.APIStatusError], what: str, request: Any
-) -> openai.APIStatusError:
-    try:
-        request()
-    except openai.APIStatusError as error:
-        checks.holds(f"{what}: {kind.__name__}", type(error) is kind, f"{error.status_code}: {error.message}")
-        return error
-    checks.holds(f"{what}: {kind.__name__}", False, "no error")
-    raise AssertionError
+    refused(checks, openai.NotFoundError, "its response then", lambda: sdk.responses.retrieve(first.id))
 
 
 def errors(checks: Checks, sdk: openai.OpenAI, url: str) -> None:
@@ -172,16 +145,22 @@ def errors(checks: Checks, sdk: openai.OpenAI, url: str) -> None:
         ("not to be stored", {"store": False}, "store"),
         ("in the background", {"background": True}, "background"),
         ("tools", {"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "tools"),
-        ("an image", {"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "input[0].content[0]"),
+        (
+            "an image",
+            {"input": [{"role": "user", "content": [{"type": "input_image"}]}]},
+            "input[0].content[0]",
+        ),
         ("a call's output", {"input": [{"type": "function_call_output", "output": "x"}]}, "input[0]"),
         ("JSON as its format", {"text": {"format": {"type": "json_object"}}}, "text.format"),
-        ("two histories", {"conversation": "c", "previous_response_id": ask(sdk, "x").id}, "previous_response_id"),
+        (
+            "two histories",
+            {"conversation": "c", "previous_response_id": ask(sdk, "x").id},
+            "previous_response_id",
+        ),
     ]
     for what, fields, param in bad:
         body = {"model": "assistant", "input": "hello", **fields}
-        error = refused(
-            checks, openai.BadRequestError, what, lambda body=body: sdk.responses.create(**body)
-        )
+        error = refused(checks, openai.BadRequestError, what, lambda body=body: sdk.responses.create(**body))
         checks.equal("  which names the field", error.param, param)
     refused(
         checks,
@@ -201,27 +180,6 @@ def errors(checks: Checks, sdk: openai.OpenAI, url: str) -> None:
     )
     answer = ask(client_of(url, KEYS["backend"]), "hello", user="ann")
     checks.equal("an end user named by a trusted key is served", answer.output_text, "You said: hello")
-
-
-def failures(checks: Checks, sdk: openai.OpenAI) -> None:
-    for streams in (False, True):
-        refused(
-            checks,
-            openai.InternalServerError,
-            f"a model that fails before its first word, {'streamed' if streams else 'whole'}",
-            lambda streams=streams: ask(sdk, "please fail", stream=streams),
-        )
-    events = list(sdk.responses.create(model="assistant", input="please break off now", stream=True))
-    last = events[-1]
-    failed = last.response if last.type == "response.failed" else None
-    checks.holds(
-        "a model that breaks off within a reply: response.failed",
-        failed is not None and failed.status == "failed" and failed.error is not None,
-        failed and failed.error,
-    )
-    checks.equal("what there was is in it", failed and failed.output_text, "You said: please")
-    stored = sdk.responses.retrieve(failed.id if failed else "")
-    checks.equal("and kept", (stored.status, stored.output_text), ("failed", "You said: please"))
 
 
 def calls_tools(checks: Checks, sdk: openai.OpenAI) -> None:
@@ -258,89 +216,25 @@ def calls_tools(checks: Checks, sdk: openai.OpenAI) -> None:
     raw = sdk.responses.with_raw_response.create(
         model="assistant", input=repeated, extra_headers={"X-Session-Id": session}
     )
-    checks.equal("a client that sends it all again is understood", raw.parse().output_text, "You said: thank you")
+    checks.equal(
+        "a client that sends it all again is understood", raw.parse().output_text, "You said: thank you"
+    )
     checks.equal("as being where the session is", raw.headers.get("x-session-forked-after"), None)
-
-
-def retries_double_nothing(checks: Checks, worker: Worker, model: ModelServer) -> None:
-    proxy = LossyProxy(worker.port)
-    sdk = client_of(proxy.url, retries=2)
-    for text in ("slowly now, the first", "slowly now, the second"):
-        proxy.faults = ["after the answer"]
-        response = ask(sdk, text)
-        asked = sum(ask.said == text for ask in model.of_kind("chat"))
-        checks.equal("an answer that is lost is asked for again, the model once", asked, 1)
-        session = response.conversation.id if response.conversation else ""
-        history = Client(worker.port, key=KEYS["alice"]).history(session)
-        said = [message["content"] for message in history if message["role"] == "user"]
-        checks.equal("and its session holds the turn once", said, [text])
-    proxy.close()
-
-
-def leaves(checks: Checks, sdk: openai.OpenAI, model: ModelServer) -> None:
-    text = "endlessly now " + "word " * 60
-    stream = sdk.responses.create(model="assistant", input=text, stream=True)
-    for event in stream:
-        if event.type == "response.output_text.delta":
-            break
-    stream.close()
-    running = [ask for ask in model.of_kind("chat") if ask.said.startswith("endlessly")]
-    gone = eventually(lambda: running[-1].client_gone is not None, 10)
-    checks.holds("a client that leaves ends its turn", gone)
-
-
-def drains(checks: Checks, worker: Worker, sdk: openai.OpenAI) -> None:
-    """The response that runs comes to its end, and a new one is refused with the time to come back."""
-    events: list[ResponseStreamEvent] = []
-    text = "slowly now, " + "word " * 40 + "end"
-
-    def talk() -> None:
-        for event in sdk.responses.create(model="assistant", input=text, stream=True):
-            events.append(event)
-
-    running = threading.Thread(target=talk)
-    running.start()
-    checks.holds("a response streams", eventually(lambda: len(events) > 5, 10))
-    drain = threading.Thread(target=lambda: Client(worker.admin_port).ask("POST", "/drain"))
-    drain.start()
-    late = Client(worker.port, key=KEYS["alice"])
-
-    def is_refused() -> bool:
-        answer = late.ask("POST", "/v1/responses", {"model": "assistant", "input": "too late"})
-        return answer.status == 503 and int(answer.headers["retry-after"]) >= 1
-
-    refusal = eventually(is_refused, 3)
-    checks.holds("a worker that drains refuses another with 503 and Retry-After", refusal and running.is_alive())
-    running.join(20)
-    drain.join(20)
-    last = events[-1]
-    whole = last.type == "response.completed" and last.response.output_text == f"You said: {text}"
-    checks.holds("and the response that ran is whole", whole, last.type)
 
 
 def program(checks: Checks) -> None:
     def reply(ask: Ask) -> Reply:
-        answer = echo(ask)
-        if ask.said.startswith("slowly"):
-            answer.gap = 0.1
-        elif ask.said.startswith("endlessly"):
-            answer.gap = 0.2
-        elif ask.said == "please fail":
-            return Reply(["the", "model", "is", "ill"], status=500)
-        elif ask.said == "please break off now":
-            answer.cut_at = 3
-        elif ask.said == "book it":
-            if ask.since:
-                return Reply(["All", "booked."])
-            booking = ToolCall("call_1", "book", '{"key": "k1", "milliseconds": 10}')
-            return Reply(["One", "moment."], calls=[booking])
-        return answer
+        if ask.said != "book it":
+            return echo(ask)
+        if ask.since:
+            return Reply(["All", "booked."])
+        booking = ToolCall("call_1", "book", '{"key": "k1", "milliseconds": 10}')
+        return Reply(["One", "moment."], calls=[booking])
 
     model, tools = ModelServer(reply), ToolServer()
     agent = {"name": "assistant", "instructions": INSTRUCTIONS, "model": "chat", "tools": ["desk"]}
-    spec: dict[str, Any] = {"agents": [agent], "mcpServers": [{"name": "desk", "url": tools.url}]}
-    spec |= {"drain": {"delay": "0s", "timeout": "30s"}, "concurrency": {"turnTimeout": "20s"}}
-    with Worker(manifest(model, {"keys": KEYS}, auth=AUTH, **spec)) as worker:
+    servers = [{"name": "desk", "url": tools.url}]
+    with Worker(manifest(model, {"keys": KEYS}, auth=AUTH, agents=[agent], mcpServers=servers)) as worker:
         url = worker.url + "/v1"
         sdk = client_of(url)
         plain(checks, sdk)
@@ -348,11 +242,7 @@ def program(checks: Checks) -> None:
         goes_on(checks, sdk, url, model)
         converses(checks, sdk, model)
         errors(checks, sdk, url)
-        failures(checks, sdk)
         calls_tools(checks, sdk)
-        retries_double_nothing(checks, worker, model)
-        leaves(checks, sdk, model)
-        drains(checks, worker, sdk)
     tools.close()
     model.close()
 
