@@ -17,6 +17,8 @@ import operator_pause
 import outages
 import purge
 import refusals
+import response_ends
+import responses
 import rolling
 import sdk
 import secure_redis
@@ -33,6 +35,8 @@ def main() -> None:
     chosen = options.parse_args()
     programs = {
         "sdk": sdk.program,
+        "responses": responses.program,
+        "response_ends": response_ends.program,
         "memory": memory.program,
         "approvals": approvals.program,
         "drain": drain.program,

@@ -81,4 +81,21 @@ struct HistoryReconciliationTests {
         #expect(HistoryReconciliation.visible(history, from: 2).map(\.sequence) == [1, 2])
         #expect(HistoryReconciliation.visible(history, from: 0).isEmpty)
     }
+
+    @Test("a client that goes back to a turn that a fork left behind is shown what led to it")
+    func leftBehind() {
+        let forked = history + [turn(4, "q2b", "a2b", forkedAfter: 1)]
+        #expect(HistoryReconciliation.visible(forked, from: 3).map(\.sequence) == [1, 2, 3])
+        let again = forked + [turn(5, "q4", "a4", forkedAfter: 3)]
+        #expect(HistoryReconciliation.visible(again).map(\.sequence) == [1, 2, 3, 5])
+    }
+
+    @Test("a client that names the turn after which it goes on is there, whatever was said since")
+    func following() {
+        let turns = history
+        func after(_ id: TurnID) -> HistoryReconciliation? { .following(id, in: turns, turnCount: 3) }
+        #expect(after(turns[2].turn.id) == .append)
+        #expect(after(turns[0].turn.id) == HistoryReconciliation(forkedAfter: 1, carried: []))
+        #expect(after(.mint()) == nil)
+    }
 }

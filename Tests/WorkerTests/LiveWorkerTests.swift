@@ -234,8 +234,12 @@ struct LiveWorkerTests {
                 HTTPRequest(
                     method: "POST", url: worker.url + "/v1/sessions/native/turns",
                     body: Array(#"{"input":"\#(said)","turn_id":"t"}"#.utf8)))
+            let response = try await worker.client.execute(
+                HTTPRequest(
+                    method: "POST", url: worker.url + "/v1/responses",
+                    body: Array(#"{"conversation":"response","stream":true,"input":"\#(said)"}"#.utf8)))
             return try await withThrowingTaskGroup(of: String.self) { tasks in
-                for body in [chat.body, native.body] {
+                for body in [chat.body, native.body, response.body] {
                     tasks.addTask { String(decoding: try await body.collect(upTo: 1 << 20), as: UTF8.self) }
                 }
                 tasks.addTask { try await worker.send("POST", "/drain", "", admin: true).body }
@@ -249,10 +253,12 @@ struct LiveWorkerTests {
                 return replies
             }
         }
-        #expect(replies.count == 3)
+        #expect(replies.count == 4)
+        #expect(replies.contains { $0.contains("event: response.failed\n") })
         for reply in replies where !reply.contains("drain.timeout") {
             #expect(reply.contains(#""code":"worker_ended""#))
             #expect(!reply.contains("[DONE]") && !reply.contains("turn.completed"))
+            #expect(!reply.contains("response.completed"))
         }
         #expect(replies.contains { $0.contains("drain.timeout") })
     }

@@ -111,6 +111,11 @@ struct RequestParsingTests {
         #expect(PublicRoute.match(.PUT, "/v1/sessions/a") == .wrongMethod(allow: "GET, DELETE"))
         #expect(PublicRoute.match(.GET, "/v1/chat/completions") == .wrongMethod(allow: "POST"))
         #expect(PublicRoute.match(.GET, "/v1/sessions/a/b/c") == .unknown)
+        #expect(PublicRoute.match(.POST, "/v1/responses") == .route(.responses))
+        #expect(PublicRoute.match(.GET, "/v1/responses/resp_a?stream=true") == .route(.response("resp_a")))
+        #expect(PublicRoute.match(.DELETE, "/v1/responses/resp_a") == .wrongMethod(allow: "GET"))
+        #expect(PublicRoute.match(.DELETE, "/v1/conversations/c") == .route(.forgetConversation("c")))
+        #expect(PublicRoute.match(.GET, "/v1/conversations") == .wrongMethod(allow: "POST"))
         #expect(PublicRoute.match(.GET, "/v1/sessions/%ff") == .undecodable)
         #expect(PublicRoute.match(.GET, "/") == .unknown)
     }

@@ -280,6 +280,37 @@ struct WorkersOnStoresTests {
         }
     }
 
+    @Test("A response goes on at whichever worker is asked, and one that is cut on its way says so")
+    func responses() async throws {
+        struct Named: Decodable { var id: String }
+        try await pair(try spec(wordsPerSecond: 2)) { a, b async throws in
+            let user = [(name: "X-AgentPool-User", value: "u")]
+            let first = try await a.send("POST", "/v1/responses", #"{"input":"Hello there."}"#, headers: user)
+            let id = try JSONDecoder().decode(Named.self, from: Data(first.body.utf8)).id
+            let stored = try await b.send("GET", "/v1/responses/\(id)", headers: user)
+            #expect(stored.status == 200 && stored.body.contains(#""status":"completed""#))
+            // Whose the session is, is written behind the turn's first events.
+            try await Task.sleep(for: .seconds(1))
+            let running = try await b.client.execute(
+                HTTPRequest(
+                    method: "POST", url: b.url + "/v1/responses", headers: user,
+                    body: Array(
+                        #"{"input":"\#(Self.said)","previous_response_id":"\#(id)","stream":true}"#.utf8)))
+            #expect(running.status == 200 && running.headers["x-memory-tier"] == "l1")
+            #expect(try await metric(b, "agentpool_requests_relayed_total") == 1)
+            async let drained = b.send("POST", "/drain", "", admin: true)
+            // A signal before the drain has begun would be its first.
+            while try await b.send("GET", "/readyz", admin: true).status == 200 {
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            b.hurry()
+            let cut = try await read(running)
+            #expect(cut.names.first == "response.created" && cut.names.last == "error")
+            #expect(!cut.names.contains("response.completed"))
+            #expect(try await drained.status == 504)
+        }
+    }
+
     @Test("A worker without a free place hands on what is another's, and does not have it wait")
     func fullWorker() async throws {
         let spec = try spec(wordsPerSecond: 2).replacing(

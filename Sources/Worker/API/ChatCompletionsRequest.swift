@@ -43,14 +43,10 @@ struct ChatCompletionsRequest: Sendable {
         case "stream": stream = try reader.bool() ?? false
         case "stream_options":
             includeUsage =
-                try Self.member("include_usage", &reader) { r throws(APIError) in
-                    try r.bool()
-                } ?? false
+                try reader.member("include_usage") { r throws(APIError) in try r.bool() } ?? false
         case "user": user = try reader.string()
         case "metadata":
-            sessionID = try Self.member("session_id", &reader) { r throws(APIError) in
-                try r.string()
-            }
+            sessionID = try reader.member("session_id") { r throws(APIError) in try r.string() }
         case "temperature": overrides.temperature = try reader.number(in: 0...2)
         case "top_p": overrides.topP = try reader.number(in: 0...1)
         case "max_tokens", "max_completion_tokens":
@@ -70,26 +66,12 @@ struct ChatCompletionsRequest: Sendable {
         case "logprobs":
             if try reader.bool() == true { throw .unsupported(field, "`logprobs` is not supported.") }
         case "response_format":
-            let type = try Self.member("type", &reader) { r throws(APIError) in try r.string() }
+            let type = try reader.member("type") { r throws(APIError) in try r.string() }
             if let type, type != "text" {
                 throw .unsupported(field, "Only the format `text` is supported.")
             }
         default: try reader.skip()
         }
-    }
-
-    /// One member of an object whose others don't matter; `nil` where the object is null or lacks it.
-    private static func member<Value>(
-        _ name: String, _ reader: inout FieldReader,
-        _ read: (inout FieldReader) throws(APIError) -> Value?
-    ) throws(APIError) -> Value? {
-        if try reader.null() { return nil }
-        var value: Value?
-        try reader.beginObject()
-        while let field = try reader.nextField() {
-            if field == name { value = try read(&reader) } else { try reader.skip() }
-        }
-        return value
     }
 
     private mutating func readMessages(_ reader: inout FieldReader) throws(APIError) {
@@ -105,8 +87,10 @@ struct ChatCompletionsRequest: Sendable {
 }
 
 extension Message {
-    /// One element of `messages`; also what the native turn's `input` is made of. A developer's message counts as the system's.
-    init(from reader: inout FieldReader) throws(APIError) {
+    /// One element of `messages`; also what the `input` of the other APIs is made of. A developer's message counts as the system's.
+    ///
+    /// - Parameter types: what the parts of its content may be called.
+    init(from reader: inout FieldReader, types: [String] = ["text"]) throws(APIError) {
         let path = reader.path
         var role: Role?
         self.init(role: .user, content: "")
@@ -121,7 +105,7 @@ extension Message {
                         reader.path,
                         "`\(reader.path)` must be one of system, developer, user, assistant, tool.")
                 }
-            case "content": content = try reader.text() ?? ""
+            case "content": content = try reader.text(types: types) ?? ""
             case "name": name = try reader.string()
             case "tool_call_id": toolCallID = try reader.string()
             default: try reader.skip()

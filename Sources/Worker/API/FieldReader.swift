@@ -69,6 +69,19 @@ struct FieldReader {
         return true
     }
 
+    /// One member of an object whose others don't matter; `nil` where the object is null or lacks it.
+    mutating func member<Value>(
+        _ name: String, _ read: (inout FieldReader) throws(APIError) -> Value?
+    ) throws(APIError) -> Value? {
+        if try null() { return nil }
+        var value: Value?
+        try beginObject()
+        while let field = try nextField() {
+            if field == name { value = try read(&self) } else { try skip() }
+        }
+        return value
+    }
+
     mutating func skip() throws(APIError) {
         do { try json.skipValue() } catch { throw syntax(error) }
     }
@@ -126,7 +139,9 @@ struct FieldReader {
     }
 
     /// A message's content: a string, or an array of text parts, which are joined.
-    mutating func text() throws(APIError) -> String? {
+    ///
+    /// - Parameter types: what a part may be called.
+    mutating func text(types: [String] = ["text"]) throws(APIError) -> String? {
         if try null() { return nil }
         guard try kind() == .array else {
             guard try kind() == .string else { throw mismatch("a string or an array of text parts") }
@@ -146,9 +161,10 @@ struct FieldReader {
                 default: try skip()
                 }
             }
-            guard type == "text", let text else {
+            guard let text, types.contains(type ?? "") else {
+                let names = types.map { "`\($0)`" }.joined(separator: " or ")
                 throw .unsupported(
-                    part, "Only parts of type `text` are supported; `\(part)` is `\(type ?? "?")`.")
+                    part, "Only parts of type \(names) are supported; `\(part)` is `\(type ?? "?")`.")
             }
             parts.append(text)
         }

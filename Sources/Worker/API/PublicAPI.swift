@@ -74,6 +74,11 @@ struct PublicAPI: Sendable {
             case .release(let session): try await release(request, caller, session, origin)
             case .forget(let session): try await forget(request, caller, session)
             case .memorySearch: try await searchMemories(request, caller)
+            case .responses: try await responses(request, caller, origin)
+            case .response(let id): try await response(request, caller, id)
+            case .conversations: try beginConversation(request)
+            case .conversation(let id): try await conversation(request, caller, id)
+            case .forgetConversation(let id): try await forgetConversation(request, caller, id)
             case .models: request.exchange.respond(Response(.ok, body: modelList()))
             case .model(let name): try model(request, name)
             }

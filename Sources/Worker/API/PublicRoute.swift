@@ -14,6 +14,11 @@ enum PublicRoute: Equatable, Sendable {
     case approvals(session: String)
     case forget(session: String)
     case memorySearch
+    case responses
+    case response(String)
+    case conversations
+    case conversation(String)
+    case forgetConversation(String)
 
     enum Match: Equatable {
         case route(PublicRoute)
@@ -50,6 +55,14 @@ enum PublicRoute: Equatable, Sendable {
             return only([(.GET, .model(rest[1]))])
         case ("memories", 2) where rest[1] == "search":
             return only([(.POST, .memorySearch)])
+        case ("responses", 1):
+            return only([(.POST, .responses)])
+        case ("responses", 2):
+            return only([(.GET, .response(rest[1]))])
+        case ("conversations", 1):
+            return only([(.POST, .conversations)])
+        case ("conversations", 2):
+            return only([(.GET, .conversation(rest[1])), (.DELETE, .forgetConversation(rest[1]))])
         case ("sessions", 2):
             return only([(.GET, .session(rest[1])), (.DELETE, .forget(session: rest[1]))])
         case ("sessions", 3):
@@ -82,6 +95,8 @@ struct QueryItems {
         }
         self.items = items
     }
+
+    func has(_ name: String) -> Bool { items[name] != nil }
 
     /// `nil` where the parameter is absent.
     func integer(_ name: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {

@@ -22,11 +22,11 @@ struct SessionID: Hashable, Sendable {
     private init(minted value: String) { self.value = value }
 
     /// 128 random bits: can't be guessed, which is what keeps an anonymous session one's own.
-    static func mint() -> SessionID {
+    static func mint(prefix: StaticString = "sess-") -> SessionID {
         var generator = SystemRandomNumberGenerator()
         let high = String(generator.next() as UInt64, radix: 36)
         let low = String(generator.next() as UInt64, radix: 36)
-        return SessionID(minted: "sess-" + high + low)
+        return SessionID(minted: prefix.description + high + low)
     }
 
     /// Header, then `metadata.session_id`, then the cookie; `nil` where the request names none.

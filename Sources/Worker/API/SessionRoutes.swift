@@ -82,10 +82,16 @@ extension PublicAPI {
     /// 200 once nothing of the session is left in any tier; 202 while something still is, and asking again tells.
     func forget(_ request: ServerRequest, _ caller: Credentials.Caller, _ id: String) async throws {
         let scope = try scope(caller, request, session: try SessionID(id, param: "session id"))
-        let done = try await memory.forget(scope) == .done
-        feeds.drop(scope.session)
+        let done = try await forget(scope)
         request.exchange.respond(
             Response(done ? .ok : .accepted, body: Self.outcome(id, "deleted", done)))
+    }
+
+    /// False while something of the session is still left.
+    func forget(_ scope: Scope) async throws(MemoryError) -> Bool {
+        let isDone = try await memory.forget(scope) == .done
+        feeds.drop(scope.session)
+        return isDone
     }
 
     private static func outcome(_ id: String, _ field: StaticString, _ value: Bool) -> [UInt8] {

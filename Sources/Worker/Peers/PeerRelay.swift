@@ -92,7 +92,7 @@ struct PeerRelay: Sendable {
             // At the worker's end every client counts as gone, and is still to be told.
             if drain.cut.isSet {
                 await race.waitForAll()
-                end(request.exchange, .workerEnded, isNative: Self.isNative(call))
+                end(request.exchange, .workerEnded, StreamDialect(target: request.head.uri))
             }
             return .answered
         }
@@ -131,7 +131,8 @@ struct PeerRelay: Sendable {
                 .map { (name: $0.name, value: $0.value) })
         do {
             if response.headers["content-type"]?.hasPrefix("text/event-stream") == true {
-                try await stream(response.body, head, exchange, isNative: Self.isNative(call))
+                try await stream(
+                    response.body, head, exchange, StreamDialect(target: request.head.uri))
             } else {
                 let body = try await response.body.collect(upTo: Self.maxBytes)
                 var whole = Response(head.status, body: body)
@@ -148,7 +149,7 @@ struct PeerRelay: Sendable {
     }
 
     private func stream(
-        _ body: HTTPBody, _ head: ResponseHead, _ exchange: Exchange, isNative: Bool
+        _ body: HTTPBody, _ head: ResponseHead, _ exchange: Exchange, _ dialect: StreamDialect
     ) async throws {
         exchange.openStream(head, heartbeat: ChatStreamEncoder.heartbeat)
         do {
@@ -160,16 +161,13 @@ struct PeerRelay: Sendable {
             exchange.finish()
         } catch let error as TransportError where error.kind != .cancelled {
             metrics.failed()
-            end(exchange, .workerLost, isNative: isNative)
+            end(exchange, .workerLost, dialect)
         }
     }
 
-    private static func isNative(_ call: HTTPRequest) -> Bool { call.url.contains("/v1/sessions/") }
-
     /// Ends an answer that can't come to its own end, and has not.
-    private func end(_ exchange: Exchange, _ error: APIError, isNative: Bool) {
-        let last = isNative ? NativeEventEncoder.cut(error) : ChatStreamEncoder.errorEvent(error)
-        exchange.respond(error.response, lateBytes: framed(last, exchange))
+    private func end(_ exchange: Exchange, _ error: APIError, _ dialect: StreamDialect) {
+        exchange.respond(error.response, lateBytes: framed(dialect.cut(error), exchange))
     }
 
     /// A stream that only follows a session does not hold up this worker's end.

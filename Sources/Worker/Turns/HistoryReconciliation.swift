@@ -53,14 +53,24 @@ struct HistoryReconciliation: Equatable {
         return !history.isEmpty
     }
 
-    /// The turns that the model sees: a fork hides what lies between its point and itself.
+    /// Of a client that names the turn after which it goes on, and sends only what is new; nil where the history's last turns don't
+    /// have that one.
+    static func following(
+        _ turn: TurnID, in context: [StoredTurn], turnCount: Int
+    ) -> HistoryReconciliation? {
+        guard let point = context.last(where: { $0.turn.id == turn })?.sequence else { return nil }
+        return HistoryReconciliation(forkedAfter: point == turnCount ? nil : point, carried: [])
+    }
+
+    /// The turns that the model sees: those that lead to the last one, or to the fork's point. What a fork on that way left
+    /// behind is not among them.
     static func visible(_ context: [StoredTurn], from fork: Int? = nil) -> [StoredTurn] {
         var visible: [StoredTurn] = []
-        for stored in context {
-            if let point = stored.turn.forkedAfter { visible.removeAll { $0.sequence > point } }
+        var end = fork ?? .max
+        for stored in context.reversed() where stored.sequence <= end {
             visible.append(stored)
+            end = stored.turn.forkedAfter ?? stored.sequence - 1
         }
-        if let fork { visible.removeAll { $0.sequence > fork } }
-        return visible
+        return visible.reversed()
     }
 }

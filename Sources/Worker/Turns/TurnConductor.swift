@@ -10,6 +10,8 @@ struct TurnOrder: Sendable {
     /// What the client believes has been said so far; empty where it leaves the history to us.
     var prior: [Message] = []
     var new: [Message]
+    /// The turn after which this one goes on, where the client names one; `prior` is empty then.
+    var after: TurnID?
     /// The client's own system message, for this turn only.
     var instructions: String?
     var overrides = SamplingOverrides()
@@ -132,7 +134,7 @@ struct TurnConductor: Sendable {
             // Whoever says something else does not approve.
             do { _ = try await held.commit(last.refusingApproval(at: now())) } catch { throw APIError(error) }
         }
-        let (input, fork) = input(order, opening, held, known)
+        let (input, fork) = try await input(order, opening, held, known)
         opening.forkedAfter = fork
         let contextStart = view.contextStart
         let ownership = journal.ownership(after: opening.ownerBefore)
@@ -198,14 +200,21 @@ struct TurnConductor: Sendable {
     /// What the turn starts from: its messages and the history before them, or where an earlier attempt had got to.
     private func input(
         _ order: TurnOrder, _ opening: TurnOpening, _ held: HeldSession, _ known: StoredTurn?
-    ) -> (TurnInput, fork: Int?) {
+    ) async throws(APIError) -> (TurnInput, fork: Int?) {
         let view = held.view
         // An unfinished try of the same turn is no part of the conversation that leads to it.
         let context = view.context.filter { $0.turn.id != opening.turn }
         let turnCount =
             known.map { $0.sequence == view.turnCount } == true ? view.turnCount - 1 : view.turnCount
-        let visible = HistoryReconciliation.visible(context)
-        let fit = HistoryReconciliation.of(prior: order.prior, context: visible, turnCount: turnCount)
+        let fit: HistoryReconciliation
+        if let turn = order.after {
+            guard let following = HistoryReconciliation.following(turn, in: context, turnCount: turnCount)
+            else { throw await missing(turn, held) }
+            fit = following
+        } else {
+            let visible = HistoryReconciliation.visible(context)
+            fit = .of(prior: order.prior, context: visible, turnCount: turnCount)
+        }
         var messages = fit.carried + order.new
         var fork = fit.forkedAfter
         let steps = Array(known?.turn.steps ?? [])
@@ -241,6 +250,14 @@ struct TurnConductor: Sendable {
         for id in waiting where decisions[id] == nil {
             throw .invalid("approvals", "The call \(id) is not decided: approve or refuse it too.")
         }
+    }
+
+    /// Why a turn can't go on after that one.
+    private func missing(_ turn: TurnID, _ held: HeldSession) async -> APIError {
+        do throws(MemoryError) {
+            return try await held.knownTurn(turn) == nil
+                ? .previousResponseUnknown : .previousResponseTooOld(firstTurn: held.view.contextStart)
+        } catch { return APIError(error) }
     }
 
     /// Makes it known whose the session is, without waiting for that.

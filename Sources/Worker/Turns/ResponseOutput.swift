@@ -1,0 +1,158 @@
+/// The items of a response's output, put together from a turn's events: the agent's messages, and the calls of its tools between them. Pure.
+import Agent
+import Memory
+
+struct ResponseOutput: Sendable {
+    enum Status: String, Sendable {
+        case inProgress = "in_progress"
+        case completed, incomplete, failed
+    }
+
+    struct Item: Sendable {
+        /// Unique within the session.
+        var id: String
+        var status = Status.inProgress
+        /// Nil for a message.
+        var call: ToolCall?
+        /// What came of the call, where that is known.
+        var result: ToolResult?
+        /// Of a message.
+        var text = ""
+    }
+
+    /// What an event changes, by the item's index.
+    enum Change: Equatable, Sendable {
+        case began(Int)
+        case said(Int, String)
+        case ended(Int)
+    }
+
+    /// What the calls' server is called: the event doesn't say which of the pool's servers it is.
+    let serverLabel: String
+    private(set) var items: [Item] = []
+    private var turn: TurnID
+
+    init(turn: TurnID, serverLabel: String) {
+        self.turn = turn
+        self.serverLabel = serverLabel
+    }
+
+    mutating func take(_ event: TurnEvent) -> [Change] {
+        switch event {
+        case .text(let piece):
+            guard !piece.isEmpty else { return [] }
+            var changes: [Change] = []
+            if openMessage == nil { changes.append(begin(Item(id: "msg_" + place))) }
+            items[items.count - 1].text += piece
+            return changes + [.said(items.count - 1, piece)]
+        case .toolCall(let call):
+            let ended = openMessage.map { [end($0, .completed)] } ?? []
+            return ended + [begin(Item(id: "mcp_" + place, call: call))]
+        case .toolResult(let id, _, let result):
+            guard let index = items.lastIndex(where: { $0.call?.id == id && $0.status == .inProgress })
+            else { return [] }
+            items[index].result = result
+            return [end(index, result.outcome == .done ? .completed : .failed)]
+        // The call's item ends with the response, as one that was not made.
+        case .approvalRequired, .agentChanged, .step, .recalled, .committed, .failed: return []
+        }
+    }
+
+    /// Nothing comes after. A reply of no words is an empty message.
+    ///
+    /// - Parameter status: of a message that was being written.
+    mutating func end(_ status: Status) -> [Change] {
+        var changes: [Change] = []
+        if items.isEmpty, status == .completed { changes.append(begin(Item(id: "msg_" + place))) }
+        for index in items.indices where items[index].status == .inProgress {
+            changes.append(end(index, items[index].call == nil ? status : .incomplete))
+        }
+        return changes
+    }
+
+    /// Text goes into the last item alone.
+    private var openMessage: Int? {
+        guard let last = items.last, last.call == nil, last.status == .inProgress else { return nil }
+        return items.count - 1
+    }
+
+    private var place: String { "\(turn.value)_\(items.count)" }
+
+    private mutating func begin(_ item: Item) -> Change {
+        items.append(item)
+        return .began(items.count - 1)
+    }
+
+    private mutating func end(_ index: Int, _ status: Status) -> Change {
+        items[index].status = status
+        return .ended(index)
+    }
+}
+
+extension ResponseOutput {
+    /// Characters of a tool's answer that clients are told; the model has all of it.
+    private static var shownResult: Int { NativeEventEncoder.shownResult }
+
+    func write(into json: inout JSONWriter) {
+        json.beginArray()
+        for item in items { write(item, into: &json) }
+        json.endArray()
+    }
+
+    /// - Parameter isBegin: as it was before its first word, or before its arguments.
+    func write(_ item: Item, into json: inout JSONWriter, isBegin: Bool = false) {
+        json.beginObject()
+        json.field("id", item.id)
+        json.field("type", item.call == nil ? "message" : "mcp_call")
+        json.field("status", item.status.rawValue)
+        if let call = item.call {
+            json.field("server_label", serverLabel)
+            json.field("name", call.name)
+            json.field("arguments", isBegin ? "" : call.arguments)
+            write(item.result, into: &json)
+        } else {
+            json.field("role", "assistant")
+            json.key("content")
+            json.beginArray()
+            if !isBegin { Self.writePart(item.text, into: &json) }
+            json.endArray()
+        }
+        json.endObject()
+    }
+
+    static func writePart(_ text: String, into json: inout JSONWriter) {
+        json.beginObject()
+        json.field("type", "output_text")
+        json.field("text", text)
+        for name: StaticString in ["annotations", "logprobs"] {
+            json.key(name)
+            json.literal("[]")
+        }
+        json.endObject()
+    }
+
+    private func write(_ result: ToolResult?, into json: inout JSONWriter) {
+        let shown = result?.text.prefix(Self.shownResult)
+        json.key("output")
+        if let shown, result?.outcome == .done { json.string(String(shown)) } else { json.null() }
+        json.key("error")
+        if let shown, let outcome = result?.outcome, outcome != .done {
+            json.beginObject()
+            json.field("type", "mcp_tool_execution_error")
+            json.field("outcome", outcome.rawValue)
+            json.key("content")
+            json.beginArray()
+            json.beginObject()
+            json.field("type", "text")
+            json.field("text", String(shown))
+            json.endObject()
+            json.endArray()
+            json.endObject()
+        } else {
+            json.null()
+        }
+        if let shown, let text = result?.text, shown.endIndex < text.endIndex {
+            json.field("truncated", true)
+        }
+    }
+}
