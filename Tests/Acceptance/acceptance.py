@@ -19,6 +19,7 @@ import refusals
 import rolling
 import sdk
 import secure_redis
+import skills
 import slow_reader
 import two_workers
 from kit.checks import Checks, run
@@ -33,6 +34,7 @@ def main() -> None:
     programs = {
         "sdk": sdk.program,
         "memory": memory.program,
+        "skills": skills.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,
         "refusals": refusals.program,

@@ -22,8 +22,7 @@ import Testing
     func unsupported() throws {
         #expect(
             try support.unsupported().map(\.path) == [
-                "spec.agents[0].skills", "spec.agents[0].handoffs", "spec.mcpServers[0].requireApproval",
-                "spec.skills",
+                "spec.agents[0].handoffs", "spec.mcpServers[0].requireApproval",
             ])
         let tokens = try ManifestFile.parse(
             yaml: Golden.text("\(Golden.corpus)/valid/gateway-and-tokens.yaml"))

@@ -33,6 +33,8 @@ public struct ToolResult: Sendable, Hashable {
     public var outcome: ToolOutcome
     /// For the model. Holds no secret; bounded by whoever made the call.
     public var text: String
+    /// Whose text it is, where it is a skill's.
+    public var skillText: SkillText?
 
     public init(_ outcome: ToolOutcome, _ text: String) {
         self.outcome = outcome

@@ -9,14 +9,15 @@ struct AgentRoster: Sendable {
         let instructions: String
         let model: any ChatModel
         let tools: [ToolSource]
+        let skills: AgentSkills
     }
 
     let entryAgent: String
     private let members: [String: Member]
 
     init(
-        _ spec: AgentPoolSpec, tools: [ToolSource], secrets: @escaping @Sendable (SecretKeyRef) -> String?,
-        http: HTTPClient
+        _ spec: AgentPoolSpec, tools: [ToolSource], skills: SkillShelf,
+        secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
     ) throws(ModelError) {
         entryAgent = spec.entryAgent
         var models: [String: any ChatModel] = [AgentPoolSpec.builtinChatModel: BuiltinChatModel()]
@@ -35,9 +36,11 @@ struct AgentRoster: Sendable {
                     .configuration,
                     "spec.agents[\(index)].model: there is no chat model \(agent.model) in spec.models.")
             }
+            let own = AgentSkills(names: agent.skills, shelf: skills)
             members[agent.name] = Member(
                 name: agent.name, instructions: agent.instructions, model: model,
-                tools: agent.tools.compactMap { name in tools.first { $0.name == name } })
+                tools: own.sources + agent.tools.compactMap { name in tools.first { $0.name == name } },
+                skills: own)
         }
         guard members[entryAgent] != nil else {
             throw ModelError(

@@ -202,7 +202,8 @@ struct TurnConductor: Sendable {
         let input = TurnInput(
             turnID: opening.turn, sessionID: held.scope.sessionID, agent: opening.agent, messages: messages,
             steps: steps, history: HistoryReconciliation.visible(context, from: fork),
-            rollingSummary: view.rollingSummary, instructions: order.instructions,
+            rollingSummary: view.rollingSummary, activatedSkills: view.activatedSkills,
+            instructions: order.instructions,
             overrides: order.overrides, requestDigest: order.digest)
         return (input, fork)
     }
