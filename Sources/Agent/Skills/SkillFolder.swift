@@ -77,9 +77,7 @@ struct SkillFolder: Sendable {
         guard file >= 0 else { throw Fault(text: "\(path) can't be read.") }
         defer { close(file) }
         // A folder above it may have been replaced by a link since: what was opened says where it is.
-        guard let opened = Self.realPath("/proc/self/fd/\(file)"), opened.hasPrefix(root + "/") else {
-            throw outside
-        }
+        guard Self.place(of: file)?.hasPrefix(root + "/") == true else { throw outside }
         var status = stat()
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw Fault(text: "\(path) is no file.")
@@ -105,6 +103,8 @@ struct SkillFolder: Sendable {
         var listing = Listing()
         var entries = 0
         var folders = [(path: "", depth: 0)]
+        // Links may lead in circles.
+        var seen: Set<String> = [root]
         while let folder = folders.popLast() {
             for name in Self.names(in: "\(root)/\(folder.path)", limit: Self.entryLimit - entries) {
                 entries += 1
@@ -116,6 +116,7 @@ struct SkillFolder: Sendable {
                 var status = stat()
                 guard stat(target, &status) == 0 else { continue }
                 switch status.st_mode & S_IFMT {
+                case S_IFDIR where !seen.insert(target).inserted: break
                 case S_IFDIR where folder.depth < Self.depthLimit: folders.append((path, folder.depth + 1))
                 case S_IFREG where listing.files.count < Self.listingLimit: listing.files.append(path)
                 case S_IFREG, S_IFDIR: listing.isCut = true
@@ -142,6 +143,15 @@ struct SkillFolder: Sendable {
             if let name, name != ".", name != ".." { names.append(name) }
         }
         return names.sorted()
+    }
+
+    /// Where an open file is, or was when it was removed.
+    private static func place(of file: Int32) -> String? {
+        let limit = Int(PATH_MAX)
+        var bytes = [CChar](repeating: 0, count: limit)
+        let count = readlink("/proc/self/fd/\(file)", &bytes, limit)
+        return count > 0
+            ? String(decoding: bytes.prefix(count).map(UInt8.init(bitPattern:)), as: UTF8.self) : nil
     }
 
     private static func realPath(_ path: String) -> String? {

@@ -69,6 +69,14 @@ import Testing
         #expect(alias.listing().files == ["policy.md", "references/policy.md"])
     }
 
+    @Test("A listing names each file once, though links lead in circles")
+    func circles() throws {
+        try directory.link("refunds/again", to: ".")
+        try directory.link("refunds/references/up", to: "..")
+        try directory.link("refunds/refs", to: "references")
+        #expect(folder.listing() == .init(files: ["references/policy.md"]))
+    }
+
     @Test("A ConfigMap's volume, which consists of links, is read and listed as what it shows")
     func configMap() throws {
         let mounted = SkillFolder(path: directory.folder("mounted"))
