@@ -158,7 +158,10 @@ extension ArchiveAttempt {
         if let part = rest.first {
             return .summarize(
                 SummaryRequest(
-                    agent: plan.agent, turns: Array(part.turns), previousSummary: rolling))
+                    agent: plan.agent,
+                    turns: part.turns.map {
+                        StoredTurn(sequence: $0.sequence, turn: $0.turn.withoutSkillTexts)
+                    }, previousSummary: rolling))
         }
         guard !done.isEmpty else {
             return giveBack("the batch has no turns in the store", at: nil)

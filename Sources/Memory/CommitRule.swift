@@ -26,6 +26,8 @@ public enum CommitRule {
             var after = stored
             after.lastTurnAt = request.now
             if existing.sequence == stored.turnCount { after.activeAgent = request.turn.agent }
+            after.activatedSkills = ActivatedSkills.adding(
+                request.turn.activatedSkills, to: after.activatedSkills)
             let plan = plan(request, &after)
             return .replace(sequence: existing.sequence, after, plan: plan)
         }
@@ -37,6 +39,8 @@ public enum CommitRule {
         after.lastTurnID = request.turn.id
         after.lastTurnAt = request.now
         after.activeAgent = request.turn.agent
+        after.activatedSkills = ActivatedSkills.adding(
+            request.turn.activatedSkills, to: after.activatedSkills)
         let plan = plan(request, &after)
         return .append(after, plan: plan)
     }

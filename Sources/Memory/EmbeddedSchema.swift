@@ -8,6 +8,9 @@ enum EmbeddedSchema {
             try db.execute(sql: checkpointTables)
             try db.execute(sql: indexTables)
         }
+        migrator.registerMigration("4") { db in
+            try db.execute(sql: "ALTER TABLE session ADD COLUMN activated_skills TEXT NOT NULL DEFAULT ''")
+        }
         return migrator
     }
 

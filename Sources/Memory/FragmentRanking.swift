@@ -32,9 +32,9 @@ enum FragmentRanking {
 }
 
 extension Turn {
-    /// What was said, a line a message: the text that words are searched in.
+    /// What was said, a line a message: the text that words are searched in. Skills' files are not of it.
     var searchText: String {
-        messages.filter { !$0.content.isEmpty && $0.role != .system }
+        messages.filter { !$0.content.isEmpty && $0.role != .system && $0.skillText == nil }
             .map { "\($0.role.rawValue): \($0.content)" }
             .joined(separator: "\n")
     }

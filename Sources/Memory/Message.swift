@@ -15,10 +15,12 @@ public struct Message: Codable, Hashable, Sendable {
     public var toolCallID: String?
     /// How that call ended; only on the answers of the pool's own tools.
     public var toolOutcome: ToolOutcome?
+    /// Whose text the content is; only on answers that hold a skill's. They are no part of what is remembered.
+    public var skillText: SkillText?
 
     public init(
         role: Role, content: String, name: String? = nil, toolCalls: [ToolCall]? = nil,
-        toolCallID: String? = nil, toolOutcome: ToolOutcome? = nil
+        toolCallID: String? = nil, toolOutcome: ToolOutcome? = nil, skillText: SkillText? = nil
     ) {
         self.role = role
         self.content = content
@@ -26,6 +28,7 @@ public struct Message: Codable, Hashable, Sendable {
         self.toolCalls = toolCalls
         self.toolCallID = toolCallID
         self.toolOutcome = toolOutcome
+        self.skillText = skillText
     }
 
     enum CodingKeys: String, CodingKey {
@@ -33,6 +36,7 @@ public struct Message: Codable, Hashable, Sendable {
         case toolCalls = "tool_calls"
         case toolCallID = "tool_call_id"
         case toolOutcome = "tool_outcome"
+        case skillText = "skill_text"
     }
 }
 
@@ -48,6 +52,22 @@ public enum ToolOutcome: String, Codable, Sendable {
     case unknown
     /// A person did not approve the call: it was not made.
     case refused
+}
+
+/// Which text of a skill's folder a message holds.
+public struct SkillText: Codable, Hashable, Sendable {
+    /// The skill's name in the manifest.
+    public var skill: String
+    /// The file below the skill's folder; nil: the skill's own text.
+    public var path: String?
+    /// Changes with the text; nil where the message holds only a part of it.
+    public var version: String?
+
+    public init(skill: String, path: String? = nil, version: String? = nil) {
+        self.skill = skill
+        self.path = path
+        self.version = version
+    }
 }
 
 /// A function call that a model asked for. `arguments` is the model's JSON text, kept as it came.

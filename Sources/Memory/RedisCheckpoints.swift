@@ -269,6 +269,7 @@ extension RedisCheckpoints {
             RedisArgument(Self.grace), RedisArgument(request.scope.session.description),
             RedisArgument(request.ownership?.length.milliseconds ?? 0),
             RedisArgument(request.ownership?.seen ?? ""),
+            RedisArgument(ActivatedSkills.text(turn.activatedSkills)),
         ]
     }
 

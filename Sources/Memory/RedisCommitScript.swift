@@ -4,7 +4,7 @@ import Redis
 extension RedisScript {
     /// Names for KEYS, and the session's checkpoint. The fields' names are short because they are stored with every session:
     /// name, generation, created at, turn count, last turn's id, last turn at, agent, planned through, archived first, archived
-    /// through, rolling summary, checkpoint's end, oldest turn kept, the worker that wrote last. A principal has its archive generation,
+    /// through, rolling summary, checkpoint's end, oldest turn kept, the worker that wrote last, activated skills. A principal has its archive generation,
     /// its version, and the worker that wrote last. A script that writes has that worker's name as its last argument.
     static let prelude = """
         local principal, open, forgetting = KEYS[1], KEYS[2], KEYS[3]
@@ -12,14 +12,15 @@ extension RedisScript {
         local base = string.sub(principal, 1, -(#'principal' + 1))
         local recalled = base .. 'recalled'
         local function checkpoint()
-          local f = redis.call('HMGET', session, 'g', 'c', 'k', 'l', 't', 'a', 'p', 'f', 'h', 'o', 'w')
+          local f = redis.call('HMGET', session, 'g', 'c', 'k', 'l', 't', 'a', 'p', 'f', 'h', 'o', 'w', 's')
           return {g = tonumber(f[1] or 0), c = tonumber(f[2] or 0), k = tonumber(f[3] or 0), l = f[4] or '',
             t = tonumber(f[5] or 0), a = f[6] or '', p = tonumber(f[7] or 0), f = tonumber(f[8] or 1),
-            h = tonumber(f[9] or 0), o = tonumber(f[10] or 1), w = f[11], stored = f[1] and true}
+            h = tonumber(f[9] or 0), o = tonumber(f[10] or 1), w = f[11], s = f[12] or '', stored = f[1] and true}
         end
         local function number(value) return string.format('%.0f', value) end
         local function told(c, summary)
-          return {number(c.g), number(c.c), number(c.k), c.l, number(c.t), c.a, number(c.p), number(c.f), number(c.h), summary}
+          return {number(c.g), number(c.c), number(c.k), c.l, number(c.t), c.a, number(c.p), number(c.f), number(c.h), summary,
+            c.s}
         end
         local function keep(milliseconds)
           for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, milliseconds) end
@@ -130,6 +131,7 @@ extension RedisScript {
             local knownFirst, knownThrough = tonumber(ARGV[10]), tonumber(ARGV[11])
             local now, rounds, history, ttl = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14]), tonumber(ARGV[15])
             local grace, own, ownership, seen = tonumber(ARGV[16]), ARGV[17], tonumber(ARGV[18]), ARGV[19]
+            local skills = ARGV[20]
             local c = checkpoint()
             if c.g > knownGeneration then return {'forgotten', number(c.g)} end
             if knownCount > 0 and not c.stored then return {'lost'} end
@@ -144,6 +146,18 @@ extension RedisScript {
             local function summary()
               if c.f == knownFirst and c.h == knownThrough then return false end
               return redis.call('HGET', session, 'r') or ''
+            end
+            -- `ActivatedSkills`: each once, the oldest go where there are too many.
+            local function activate()
+              local known, count = {}, 0
+              for skill in string.gmatch(c.s, '[^,]+') do known[skill], count = true, count + 1 end
+              for skill in string.gmatch(skills, '[^,]+') do
+                if not known[skill] then
+                  c.s = c.s == '' and skill or c.s .. ',' .. skill
+                  known[skill], count = true, count + 1
+                end
+              end
+              for _ = \(ActivatedSkills.limit) + 1, count do c.s = string.gsub(c.s, '^[^,]*,', '', 1) end
             end
             -- A turn that still runs is not to be archived as it is.
             local function plan()
@@ -163,9 +177,10 @@ extension RedisScript {
               if digest ~= '' then redis.call('HSET', names, 'd' .. digest, place) end
               c.t = now
               if sequence == c.k then c.a = agent end
+              activate()
               local planFirst = plan()
               redis.call('HSET', session, 't', number(now), 'a', c.a, 'p', number(c.p), 'e', number(now + ttl),
-                'w', ARGV[#ARGV])
+                'w', ARGV[#ARGV], 's', c.s)
               local versionBefore, versionAfter = take(c.w, own)
               -- Whoever has claimed the batch read the turn as it was: the claim is void, the batch is claimed anew.
               for _, first in ipairs(firsts()) do
@@ -181,6 +196,7 @@ extension RedisScript {
             if c.l ~= knownLast then return {'stale', c.l} end
             if c.k == 0 then c.c = now end
             c.g, c.k, c.l, c.t, c.a = knownGeneration, c.k + 1, id, now, agent
+            activate()
             local planFirst = plan()
             redis.call('HSET', turns, number(c.k), value)
             redis.call('HSET', names, 't' .. id, number(c.k))
@@ -205,7 +221,7 @@ extension RedisScript {
             end
             redis.call('HSET', session, 'n', name, 'g', number(c.g), 'c', number(c.c), 'k', number(c.k), 'l', c.l,
               't', number(c.t), 'a', c.a, 'p', number(c.p), 'f', number(c.f), 'h', number(c.h), 'o', number(c.o),
-              'e', number(now + ttl), 'w', ARGV[#ARGV])
+              'e', number(now + ttl), 'w', ARGV[#ARGV], 's', c.s)
             local versionBefore, versionAfter = take(c.w, own)
             redis.call('ZADD', open, number(now), own)
             redis.call('HSETNX', principal, 'g', number(now))

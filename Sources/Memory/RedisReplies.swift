@@ -67,6 +67,7 @@ struct RedisReply {
         checkpoint.archivedFirst = try fields.number()
         checkpoint.archivedThrough = try fields.number()
         checkpoint.rollingSummary = try fields.optionalText() ?? summary
+        checkpoint.activatedSkills = ActivatedSkills.read(try fields.text())
         return checkpoint
     }
 

@@ -18,6 +18,8 @@ public struct Checkpoint: Hashable, Sendable {
     public var lastTurnAt: Int64
     /// The agent that ended the last turn.
     public var activeAgent: String
+    /// The skills that were read in the session, in the order of their first reading.
+    public var activatedSkills: [String]
     /// Turns up to here are archived or have a plan to be.
     public var plannedThrough: Int
     /// The first turn of the batch that was archived last; 1 before that.
@@ -29,8 +31,9 @@ public struct Checkpoint: Hashable, Sendable {
 
     public init(
         generation: Int64 = 0, createdAt: Int64 = 0, turnCount: Int = 0, lastTurnID: TurnID? = nil,
-        lastTurnAt: Int64 = 0, activeAgent: String = "", plannedThrough: Int = 0, archivedFirst: Int = 1,
-        archivedThrough: Int = 0, rollingSummary: String = ""
+        lastTurnAt: Int64 = 0, activeAgent: String = "", activatedSkills: [String] = [],
+        plannedThrough: Int = 0,
+        archivedFirst: Int = 1, archivedThrough: Int = 0, rollingSummary: String = ""
     ) {
         self.generation = generation
         self.createdAt = createdAt
@@ -38,6 +41,7 @@ public struct Checkpoint: Hashable, Sendable {
         self.lastTurnID = lastTurnID
         self.lastTurnAt = lastTurnAt
         self.activeAgent = activeAgent
+        self.activatedSkills = activatedSkills
         self.plannedThrough = plannedThrough
         self.archivedFirst = archivedFirst
         self.archivedThrough = archivedThrough
@@ -67,6 +71,7 @@ public struct SessionView: Hashable, Sendable {
     public var rollingSummary: String { checkpoint.rollingSummary }
     /// Empty before the first turn.
     public var activeAgent: String { checkpoint.activeAgent }
+    public var activatedSkills: [String] { checkpoint.activatedSkills }
     public var createdAt: Int64 { checkpoint.createdAt }
     public var lastTurnID: TurnID? { checkpoint.lastTurnID }
     public var generation: Int64 { checkpoint.generation }
@@ -81,6 +86,7 @@ public struct SessionDescription: Hashable, Sendable {
     public var archivedThrough: Int
     public var rollingSummary: String
     public var activeAgent: String
+    public var activatedSkills: [String]
     /// Milliseconds since 1970.
     public var createdAt: Int64
     /// Milliseconds since 1970.
@@ -92,6 +98,7 @@ public struct SessionDescription: Hashable, Sendable {
         archivedThrough = checkpoint.archivedThrough
         rollingSummary = checkpoint.rollingSummary
         activeAgent = checkpoint.activeAgent
+        activatedSkills = checkpoint.activatedSkills
         createdAt = checkpoint.createdAt
         lastTurnAt = checkpoint.lastTurnAt
     }

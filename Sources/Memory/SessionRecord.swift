@@ -9,7 +9,7 @@ struct SessionRecord {
 
     private static let columns = """
         id, principal, generation, created_at, turn_count, last_turn_id, last_turn_at, active_agent,
-        planned_through, archived_first, archived_through, rolling_summary
+        planned_through, archived_first, archived_through, rolling_summary, activated_skills
         """
     private static let columnsWithoutSummary = columns.replacing("rolling_summary", with: "''")
 
@@ -45,7 +45,8 @@ struct SessionRecord {
         checkpoint = Checkpoint(
             generation: row[2], createdAt: row[3], turnCount: row[4],
             lastTurnID: lastTurnID.flatMap { TurnID($0) }, lastTurnAt: row[6], activeAgent: row[7],
-            plannedThrough: row[8], archivedFirst: row[9], archivedThrough: row[10], rollingSummary: row[11])
+            activatedSkills: ActivatedSkills.read(row[12]), plannedThrough: row[8], archivedFirst: row[9],
+            archivedThrough: row[10], rollingSummary: row[11])
     }
 
     /// Creates a session with a checkpoint of no turns.
@@ -78,14 +79,16 @@ struct SessionRecord {
         let statement = try db.cachedStatement(
             sql: """
                 UPDATE session SET generation = ?, created_at = ?, turn_count = ?, last_turn_id = ?, last_turn_at = ?,
-                    active_agent = ?, planned_through = ?, archived_first = ?, archived_through = ?,
-                    expires_at = ?, due_at = ?
+                    active_agent = ?, activated_skills = ?, planned_through = ?, archived_first = ?,
+                    archived_through = ?, expires_at = ?, due_at = ?
                 WHERE id = ?
                 """)
         try statement.execute(arguments: [
             checkpoint.generation, checkpoint.createdAt, checkpoint.turnCount, checkpoint.lastTurnID?.value,
-            checkpoint.lastTurnAt, checkpoint.activeAgent.storable, checkpoint.plannedThrough,
-            checkpoint.archivedFirst, checkpoint.archivedThrough, expiresAt,
+            checkpoint.lastTurnAt, checkpoint.activeAgent.storable,
+            ActivatedSkills.text(checkpoint.activatedSkills), checkpoint.plannedThrough,
+            checkpoint.archivedFirst,
+            checkpoint.archivedThrough, expiresAt,
             isDue ? expiresAt - policy.sweepMargin : nil, id,
         ])
     }

@@ -63,6 +63,18 @@ public struct Turn: Codable, Hashable, Sendable {
     /// What the agent added where it called tools: its messages, and the answers of the tools.
     public var steps: ArraySlice<Message> { inputCount.map { messages.dropFirst($0) } ?? [] }
 
+    /// The skills that were read in the turn, each once, in their order.
+    public var activatedSkills: [String] {
+        ActivatedSkills.adding(messages.lazy.compactMap(\.skillText?.skill), to: [])
+    }
+
+    /// The turn as it is remembered: skills' files are the pool's own, not what was said.
+    var withoutSkillTexts: Turn {
+        var turn = self
+        turn.messages.removeAll { $0.skillText != nil }
+        return turn
+    }
+
     /// The turn's messages as a client has them that was shown the agent's words as one reply.
     public var shown: [Message] {
         guard let inputCount else { return messages }

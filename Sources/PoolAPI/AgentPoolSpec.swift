@@ -144,10 +144,30 @@ extension AgentPoolSpec {
         public var requireApproval: [String]
     }
 
-    /// A folder of instructions and files that an agent reads when it needs them.
+    /// A folder of instructions and files that an agent reads when it needs them. Exactly one of `configMapRef` and `volume` is
+    /// present.
     public struct Skill: Codable, Sendable, Equatable {
         public var name: String
-        public var configMapRef: ObjectRef
+        public var configMapRef: ConfigMapFiles?
+        public var volume: Volume?
+
+        public struct ConfigMapFiles: Codable, Sendable, Equatable {
+            public var name: String
+            /// Absent: every key is a file of its name.
+            public var items: [Item]?
+        }
+
+        public struct Item: Codable, Sendable, Equatable {
+            public var key: String
+            /// Below the skill's folder.
+            public var path: String
+        }
+
+        public struct Volume: Codable, Sendable, Equatable {
+            public var claimName: String
+            /// The folder in the volume; absent, its root.
+            public var subPath: String?
+        }
     }
 
     /// The graph of a turn, in place of the default one.

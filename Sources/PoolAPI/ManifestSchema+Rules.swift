@@ -141,6 +141,13 @@ extension ManifestSchema {
             "requireApproval must name tools of allow", at: "requireApproval")
     ]
 
+    static let skillRules = [
+        Rule(
+            "has(self.configMapRef) != has(self.volume)",
+            "a skill's files come from configMapRef or from volume: give exactly one of the two",
+            at: "configMapRef")
+    ]
+
     static let workflowRules = [
         Rule(
             """

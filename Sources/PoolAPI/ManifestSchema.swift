@@ -18,8 +18,7 @@ enum ManifestSchema {
             .list(mcpServer, 0...32, .field("name")), .defaults([])),
         Field(
             "skills", "Folders of instructions and files that agents read when they need them.",
-            .list(skill, 0...64, .field("name")), .defaults([])
-        ).notYet("skills are"),
+            .list(skill, 0...64, .field("name")), .defaults([])),
         Field("workflow", "The graph of a turn, in place of the default one.", workflow)
             .notYet("a workflow of one's own is"),
         Field("guard", "What a message must keep to before a model sees it.", inputGuard, .defaults([:])),
@@ -64,7 +63,7 @@ enum ManifestSchema {
             "model", "The name of a chat model in models.", .name,
             .derived("the first chat model, or the built-in one (builtin)")),
         Field("tools", "Names of mcpServers.", .list(.name, 0...32, .value), .defaults([])),
-        Field("skills", "Names of skills.", .list(.name, 0...64, .value), .defaults([])).notYet("skills are"),
+        Field("skills", "Names of skills.", .list(.name, 0...64, .value), .defaults([])),
         Field(
             "handoffs", "Names of the agents that it may hand a conversation to.",
             .list(.name, 0...32, .value), .defaults([])),
@@ -111,8 +110,27 @@ enum ManifestSchema {
     private static let toolName = Schema.text(1...128, .toolName)
 
     private static let skill = Schema.object([
-        Field("name", "How agents name it.", .name, .required),
-        Field("configMapRef", "The ConfigMap that holds its files.", .objectRef, .required),
+        Field("name", "How agents name it; also its folder's name.", .name, .required),
+        Field("configMapRef", "The ConfigMap that holds its files, SKILL.md among them.", configMapFiles),
+        Field(
+            "volume", "The volume that holds its folder, in place of a ConfigMap; mounted read-only.", volume),
+    ]).checking(skillRules)
+
+    private static let configMapFiles = Schema.object([
+        Field("name", "Its name, in the pool's namespace.", .objectName, .required),
+        Field(
+            "items", "The keys to take and where they go; absent, every key is a file of its name.",
+            .list(
+                .object([
+                    Field("key", "A key of the ConfigMap.", .text(1...253, .secretKey), .required),
+                    Field(
+                        "path", "The file below the skill's folder.", .text(1...253, .innerPath), .required),
+                ]), 1...64, .field("path"))),
+    ])
+
+    private static let volume = Schema.object([
+        Field("claimName", "A PersistentVolumeClaim in the pool's namespace.", .objectName, .required),
+        Field("subPath", "The skill's folder in the volume; absent, its root.", .text(1...253, .innerPath)),
     ])
 
     private static let workflow = Schema.object([

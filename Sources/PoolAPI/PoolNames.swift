@@ -66,7 +66,7 @@ public enum WorkerPath {
     public static let config = "/etc/agentpool"
     /// A directory for each Secret, a file for each of its keys.
     public static let secrets = "\(config)/secrets"
-    /// A directory for each ConfigMap of a skill, a file for each of its keys.
+    /// A directory for each skill, with its name.
     public static let skills = "\(config)/skills"
     /// The embedded stores' file, and the home directory.
     public static let data = "/var/lib/agentpool"

@@ -169,6 +169,9 @@ extension Schema.Pattern {
         meaning: "the name of a Kubernetes object", mayBeShown: false)
     static let secretKey = Schema.Pattern(
         regex: "^[-._a-zA-Z0-9]+$", meaning: "a key of letters, digits, '-', '_' and '.'", mayBeShown: false)
+    static let innerPath = Schema.Pattern(
+        regex: "^[A-Za-z0-9_][-._A-Za-z0-9]*(/[A-Za-z0-9_][-._A-Za-z0-9]*)*$",
+        meaning: "a relative path of letters, digits, '-', '_' and '.' whose parts begin with no '.' or '-'")
     static let url = Schema.Pattern(
         regex: "^https?://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]{1,5})?(/[^\\s?#]*)?$",
         meaning: "a URL of the form http(s)://host[:port][/path]", mayBeShown: false)

@@ -19,6 +19,7 @@ struct SpecRules {
         rules.checkAgents()
         rules.checkRouting()
         rules.checkTools()
+        rules.checkSkills()
         rules.checkWorkflow()
         rules.checkGuard()
         rules.checkMemory()
@@ -149,6 +150,22 @@ struct SpecRules {
                 report(
                     "mcpServers[\(index)].requireApproval[\(place)]", "\"\(tool)\" is not in allow",
                     "add it to allow, or remove it here")
+            }
+        }
+    }
+
+    private mutating func checkSkills() {
+        for (index, skill) in spec.skills.enumerated() {
+            switch (skill.configMapRef, skill.volume) {
+            case (nil, nil):
+                report(
+                    "skills[\(index)].configMapRef", "is required where there is no volume",
+                    "add it, or volume")
+            case (_?, _?):
+                report(
+                    "skills[\(index)].configMapRef", "a skill has configMapRef or volume, not both",
+                    "remove one of them")
+            default: break
             }
         }
     }

@@ -61,11 +61,13 @@ public struct AgentWorker: Service {
     private func run(_ http: HTTPClient, _ group: MultiThreadedEventLoopGroup) async throws {
         let now: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
         let spec = config.spec
+        let skills = SkillShelf(settings.skillFolders, logger: logger)
+        skills.refresh()
         let engine = try TurnEngine(
             spec: spec,
             tools: ToolSource.servers(
                 of: spec, headers: { [secrets] in secrets.secret($0.name) }, http: http, logger: logger),
-            secrets: { [secrets] in secrets.value($0) }, http: http, logger: logger, now: now)
+            skills: skills, secrets: { [secrets] in secrets.value($0) }, http: http, logger: logger, now: now)
         let credentials = SharedCredentials(try readCredentials())
         let configuration = MemoryConfiguration(spec.memory)
         let tiers = try MemoryTiers(
@@ -135,7 +137,7 @@ public struct AgentWorker: Service {
             await withTaskGroup(of: Void.self) { tasks in
                 tasks.addTask { await adminPort.serve { await admin.handle($0) } }
                 tasks.addTask {
-                    await self.serve(publicPort, peerPort, api, upkeep, credentials)
+                    await self.serve(publicPort, peerPort, api, upkeep, credentials, skills)
                     for port in ports { await port.connectionsClosed(within: .seconds(5)) }
                     await journal.flush(within: .seconds(5))
                     await peers?.withdraw()
@@ -193,12 +195,13 @@ public struct AgentWorker: Service {
     /// after.
     private func serve(
         _ port: HTTPListener, _ peerPort: HTTPListener?, _ api: PublicAPI, _ upkeep: MemoryUpkeep,
-        _ credentials: SharedCredentials
+        _ credentials: SharedCredentials, _ skills: SkillShelf
     ) async {
         await withTaskGroup(of: Void.self) { background in
             background.addTask { await upkeep.run() }
             background.addTask { await self.rereadKeys(into: credentials) }
             background.addTask { await self.renewFollowed(api) }
+            background.addTask { await self.reread(skills) }
             background.addTask { await self.watchDrain([port] + (peerPort.map { [$0] } ?? [])) }
             await withTaskGroup(of: Void.self) { race in
                 race.addTask {
@@ -247,6 +250,12 @@ public struct AgentWorker: Service {
             }
             return Credentials(keys: keys, trusted: auth.trustedKeys)
         }
+    }
+
+    private func reread(_ skills: SkillShelf) async {
+        guard !skills.isEmpty else { return }
+        // Only cancellation ends a pause, and with it the loop.
+        while (try? await Task.sleep(for: SkillShelf.freshness)) != nil { skills.refresh() }
     }
 
     private func rereadKeys(into credentials: SharedCredentials) async {

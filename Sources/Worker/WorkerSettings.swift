@@ -19,6 +19,8 @@ public struct WorkerSettings: Sendable {
     /// Of the embedded stores.
     public var dataDirectory: String
     public var podName: String
+    /// The folders of the pool's skills, by the manifest's names.
+    public var skillFolders: [String: String] = [:]
     /// How long a drain goes on serving before it refuses.
     public var drainDelay: Duration = .zero
     public var maxConnections = 19_000

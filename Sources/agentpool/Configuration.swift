@@ -6,10 +6,10 @@ import PoolAPI
 enum Configuration {
     static let wrong = ExitCode(2)
 
-    /// One AgentPool and the Secrets beside it; without a path the pool that needs no manifest.
+    /// One AgentPool, and the Secrets and ConfigMaps beside it; without a path the pool that needs no manifest.
     static func manifest(
         _ path: String?, namespace: String? = nil
-    ) throws -> (AgentPool, secrets: [String: [String: String]]) {
+    ) throws -> (AgentPool, secrets: [String: [String: String]], configMaps: [String: [String: String]]) {
         let text = try path.map(read) ?? defaultPool
         let manifest: ManifestFile
         do {
@@ -22,7 +22,7 @@ enum Configuration {
                 "\(path ?? "manifest"): holds \(manifest.pools.count) AgentPool documents; give a file with exactly one"
             )
         }
-        return (pool, manifest.secrets)
+        return (pool, manifest.secrets, manifest.configMaps)
     }
 
     static func worker(_ path: String) throws -> WorkerConfig {

@@ -57,7 +57,7 @@ struct PurgeCommand: AsyncParsableCommand {
             purge = make(
                 worker.spec, data: "/var/lib/agentpool", SecretStore(.directory(secrets)))
         } else {
-            let (pool, values) = try Configuration.manifest(file)
+            let (pool, values, _) = try Configuration.manifest(file)
             purge = make(pool.spec, data: ".agentpool/\(pool.metadata.name)", SecretStore(.values(values)))
             try confirm(purge, name: pool.metadata.name)
         }

@@ -27,7 +27,7 @@ struct ReindexCommand: AsyncParsableCommand {
 
     func run() async throws {
         LogOutput.bootstrap(level: .warning)
-        let (pool, secrets) = try Configuration.manifest(file)
+        let (pool, secrets, _) = try Configuration.manifest(file)
         let reindex = Reindex(
             pool.spec, dataDirectory: data ?? ".agentpool/\(pool.metadata.name)",
             secrets: SecretStore(.values(secrets)), logger: Logger(label: "agentpool"))

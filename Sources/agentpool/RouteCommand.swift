@@ -34,7 +34,7 @@ struct RouteCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let (pool, secrets) = try Configuration.manifest(file)
+        let (pool, secrets, _) = try Configuration.manifest(file)
         let router: AgentRouter
         do { router = try Self.router(pool.spec, secrets) } catch {
             throw Configuration.failure("\(file): \(error)")

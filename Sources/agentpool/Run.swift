@@ -9,7 +9,7 @@ struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run an AgentPool manifest on this machine, no cluster needed.",
         discussion: """
-            Takes the same YAML that kubectl apply takes, with the Secrets that it names in the same file. Without -f it \
+            Takes the same YAML that kubectl apply takes, with the Secrets and ConfigMaps that it names in the same file. Without -f it \
             serves one agent on the built-in offline model. Sessions and memories are kept in --data and survive \
             restarts.
             """)
@@ -32,6 +32,9 @@ struct Run: AsyncParsableCommand {
     @Option(help: "Where the embedded stores keep their file. Default: .agentpool/NAME-OF-THE-POOL.")
     var data: String?
 
+    @Option(help: "Where the folders of skills are that no ConfigMap of the manifest holds, as DIR/<skill>.")
+    var skills: String?
+
     @Flag(help: "Use the embedded stores even where the manifest names Redis and Milvus.")
     var embedded = false
 
@@ -41,7 +44,7 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         LogOutput.bootstrap(level: logLevel)
         let logger = Logger(label: "agentpool")
-        let (pool, secrets) = try Configuration.manifest(file)
+        let (pool, secrets, configMaps) = try Configuration.manifest(file)
         let spec = embedded ? pool.spec.embedded() : pool.spec
         try Configuration.refuse(try spec.unsupported(), file: file)
         let clusterOnly = try spec.clusterOnlyFields()
@@ -62,6 +65,9 @@ struct Run: AsyncParsableCommand {
         settings.adminPort = adminPort ?? WorkerPort.admin
         settings.adminPortMayChange = adminPort == nil
         settings.advertisedPeerHost = settings.peerHost
+        settings.skillFolders = try ManifestSkills(
+            configMaps: configMaps, copies: "\(settings.dataDirectory)/manifest-skills", machine: skills
+        ).folders(of: spec, logger)
         let config = WorkerConfig(pool: pool.reference, spec: spec)
         let banner = Banner(config: config, settings: settings)
         let worker = AgentWorker(

@@ -20,6 +20,9 @@ struct WorkerCommand: AsyncParsableCommand {
     @Option(help: "Where Secrets are mounted, as DIR/<secret>/<key>.")
     var secrets = "/etc/agentpool/secrets"
 
+    @Option(help: "Where skills are mounted, as DIR/<skill>.")
+    var skills = WorkerPath.skills
+
     @Option(help: "Where the embedded stores keep their file.")
     var data = "/var/lib/agentpool"
 
@@ -62,6 +65,7 @@ struct WorkerCommand: AsyncParsableCommand {
         settings.advertisedPeerHost =
             ProcessInfo.processInfo.environment["POD_IP"]
             ?? (["0.0.0.0", "::"].contains(peerHost) ? nil : peerHost)
+        for skill in worker.spec.skills { settings.skillFolders[skill.name] = "\(skills)/\(skill.name)" }
         settings.drainDelay = worker.spec.drain.delay.duration
         let unsupported = try worker.spec.unsupported()
         guard unsupported.isEmpty else {

@@ -22,6 +22,7 @@ import responses
 import rolling
 import sdk
 import secure_redis
+import skills
 import slow_reader
 import two_workers
 from kit.checks import Checks, run
@@ -39,6 +40,7 @@ def main() -> None:
         "response_ends": response_ends.program,
         "memory": memory.program,
         "approvals": approvals.program,
+        "skills": skills.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,
         "refusals": refusals.program,

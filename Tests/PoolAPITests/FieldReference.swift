@@ -35,6 +35,7 @@ enum FieldReference {
         - `drain.timeout` is not shorter than `concurrency.turnTimeout`.
         - `ingress` and `gateway` exclude each other, and both need authentication unless `auth.mode: None` is written out.
         - `auth.apiKeysSecretRef` and `auth.jwt` exclude each other; `trustedKeys` needs one of them.
+        - A skill has `configMapRef` or `volume` ([skills.md](skills.md)).
         - `requireApproval` names tools of `allow`, where that is given.
         - Traefik tells no sessions apart by a header.
         - On an object in a cluster `memory.scope` can't change, and another embedding model needs another `memory.milvus.collection`

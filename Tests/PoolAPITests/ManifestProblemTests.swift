@@ -53,6 +53,19 @@ import Testing
             "mcpServers: [{name: s, url: 'http://s', allow: [a], requireApproval: [b]}]",
             "mcpServers[0].requireApproval[0]", "not in allow"
         ),
+        ("skills: [{name: s}]", "skills[0].configMapRef", "is required where there is no volume"),
+        (
+            "skills: [{name: s, configMapRef: {name: c}, volume: {claimName: v}}]",
+            "skills[0].configMapRef", "not both"
+        ),
+        (
+            "skills: [{name: s, volume: {claimName: v, subPath: a/../b}}]", "skills[0].volume.subPath",
+            "is not a relative path"
+        ),
+        (
+            "skills: [{name: s, configMapRef: {name: c, items: [{key: a, path: /etc/a}]}}]",
+            "skills[0].configMapRef.items[0].path", "is not a relative path"
+        ),
         (
             "workflow: {nodes: [{name: n, kind: commit}], edges: [{from: n, to: o}]}", "workflow.edges[0].to",
             "no node is called \"o\""

@@ -47,7 +47,7 @@ struct AgentTools: Sendable {
 
     /// An agent without tools that act may be asked the same again after a crash.
     private func isRepeatable(_ member: AgentRoster.Member, below depth: Int) -> Bool {
-        guard member.tools.isEmpty else { return false }
+        guard member.tools.allSatisfy({ $0.name == AgentSkills.sourceName }) else { return false }
         guard depth < Self.maximumDepth else { return true }
         return member.agentTools.compactMap { roster.member($0) }.allSatisfy {
             isRepeatable($0, below: depth + 1)
@@ -72,13 +72,13 @@ struct AgentTools: Sendable {
         while true {
             let mayCall = steps.rounds < Self.maximumRounds
             let left = max(.milliseconds(1), ContinuousClock.now.duration(to: deadline))
+            var prompt = Prompt(instructions: member.instructions, newMessages: [user] + steps.messages)
+            prompt.skills = member.skills.inPrompt(activated: steps.activatedSkills, toolbox)
             let conversation = await Conversation.hold(
                 Conversation.Call(
                     model: member.model,
                     request: ChatRequest(
-                        prompt: Prompt(
-                            instructions: member.instructions, newMessages: [user] + steps.messages),
-                        functions: toolbox.functions, mayCall: mayCall, timeout: left),
+                        prompt: prompt, functions: toolbox.functions, mayCall: mayCall, timeout: left),
                     timeout: left, clientLeft: nil, emit: { _ in }, preface: [], callIDs: steps.callIDs))
             let reply = conversation.reply
             usage = usage + reply.usage

@@ -4,13 +4,15 @@ import Memory
 /// The parts are shared, not copied: making a prompt costs nothing that grows with the history, and rendering
 /// it copies references to the context's texts only.
 ///
-/// The order serves the servers' prompt caches, which match from the start: instructions, then the rolling
-/// summary (both in the one system message that every server's template accepts), then the context's turns.
+/// The order serves the servers' prompt caches, which match from the start: instructions, skills, then the rolling
+/// summary (all in the one system message that every server's template accepts), then the context's turns.
 /// This much changes only when a batch is archived. What differs with every turn, the recalled memories,
 /// stands last, in front of the new message's text: within it, since many templates refuse two messages of
 /// one role in a row.
 public struct Prompt: Sendable {
     public var instructions: String
+    /// What the agent has of skills; stands in the system message, behind the instructions.
+    var skills = PromptSkills()
     /// What was said before the context, as the summariser put it.
     public var rollingSummary: String
     /// Un-archived turns and the last archived batch, oldest first.
@@ -46,20 +48,20 @@ public struct Prompt: Sendable {
 
     /// Writes the messages to send as one JSON array, straight from the parts.
     public func write(_ limits: Limits = Limits(), to writer: inout JSONWriter) {
-        writer.beginArray()
-        writer.beginObject()
-        writer.field("role", Message.Role.system.rawValue)
-        writer.key("content")
-        writer.beginString()
-        writeSystemText(limits, to: &writer)
-        writer.endString()
-        writer.endObject()
         var messages: [Message] = []
         let context = keptContext(limits)
         messages.reserveCapacity(context.count * 2 + newMessages.count)
         for stored in context { messages.append(contentsOf: stored.turn.messages) }
         messages.append(contentsOf: newMessages)
         messages = ToolPairing.repaired(messages)
+        writer.beginArray()
+        writer.beginObject()
+        writer.field("role", Message.Role.system.rawValue)
+        writer.key("content")
+        writer.beginString()
+        writeSystemText(limits, beside: messages, to: &writer)
+        writer.endString()
+        writer.endObject()
         let memories = keptMemories(limits)
         let isAsked = newMessages.contains { $0.role == .user }
         let target = memories.isEmpty || !isAsked ? nil : messages.lastIndex { $0.role == .user }
@@ -84,15 +86,16 @@ public struct Prompt: Sendable {
             + recalled.reduce(0) { $0 + $1.text.utf8.count + $1.excerpt.utf8.count }
         let messages = context.lazy.flatMap(\.turn.messages).reduce(0) { $0 + $1.content.utf8.count + 48 }
         return texts + messages + newMessages.reduce(0) { $0 + $1.content.utf8.count + 48 }
-            + QuotedData.estimatedBytes(objects: recalled.count) + 512
+            + QuotedData.estimatedBytes(objects: recalled.count) + skills.estimatedBytes + 512
     }
 
-    private func writeSystemText(_ limits: Limits, to writer: inout JSONWriter) {
+    private func writeSystemText(_ limits: Limits, beside messages: [Message], to writer: inout JSONWriter) {
         if !instructions.isEmpty {
             writer.text(instructions)
             writer.text("\n\n")
         }
         writer.text(Self.dataRule)
+        skills.write(beside: messages, to: &writer)
         guard !rollingSummary.isEmpty else { return }
         writer.text("\n\n")
         QuotedData.quote(

@@ -38,6 +38,8 @@ public struct ToolResult: Sendable, Hashable {
     public var text: String
     /// Of the models that were asked for it.
     public var usage: TokenUsage
+    /// Whose text it is, where it is a skill's.
+    public var skillText: SkillText?
 
     public init(_ outcome: ToolOutcome, _ text: String, usage: TokenUsage = TokenUsage()) {
         self.outcome = outcome

@@ -26,6 +26,9 @@ struct ToolSteps: Sendable, Equatable {
 
     var callIDs: Set<String> { Set(messages.lazy.flatMap { $0.toolCalls ?? [] }.map(\.id)) }
 
+    /// The skills that were read.
+    var activatedSkills: [String] { messages.compactMap(\.skillText?.skill) }
+
     /// The calls that the model asked for last and that have no answer.
     var open: [ToolCall] {
         guard let asked = messages.lastIndex(where: { !($0.toolCalls ?? []).isEmpty }) else { return [] }
@@ -65,6 +68,7 @@ struct ToolSteps: Sendable, Equatable {
             result.text =
                 Sentences.bounded(result.text, bytes: max(room, 0))
                 + " [cut: the turn's tools have said too much]"
+            result.skillText?.version = nil
         }
         room -= result.text.utf8.count
         let order = (messages.last { !($0.toolCalls ?? []).isEmpty }?.toolCalls ?? []).map(\.id)
@@ -78,7 +82,7 @@ struct ToolSteps: Sendable, Equatable {
         messages.insert(
             Message(
                 role: .tool, content: result.text, name: call.name, toolCallID: call.id,
-                toolOutcome: result.outcome),
+                toolOutcome: result.outcome, skillText: result.skillText),
             at: place)
         return result
     }

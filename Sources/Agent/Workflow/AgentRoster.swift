@@ -14,14 +14,15 @@ struct AgentRoster: Sendable {
         let handoffs: [String]
         /// Agents that it may ask.
         let agentTools: [String]
+        let skills: AgentSkills
     }
 
     let entryAgent: String
     private let members: [String: Member]
 
     init(
-        _ spec: AgentPoolSpec, tools: [ToolSource], secrets: @escaping @Sendable (SecretKeyRef) -> String?,
-        http: HTTPClient
+        _ spec: AgentPoolSpec, tools: [ToolSource], skills: SkillShelf,
+        secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
     ) throws(ModelError) {
         entryAgent = spec.entryAgent
         var models: [String: any ChatModel] = [AgentPoolSpec.builtinChatModel: BuiltinChatModel()]
@@ -40,10 +41,12 @@ struct AgentRoster: Sendable {
                     .configuration,
                     "spec.agents[\(index)].model: there is no chat model \(agent.model) in spec.models.")
             }
+            let own = AgentSkills(names: agent.skills, shelf: skills)
             members[agent.name] = Member(
                 name: agent.name, description: agent.description, instructions: agent.instructions,
-                model: model, tools: agent.tools.compactMap { name in tools.first { $0.name == name } },
-                handoffs: agent.handoffs, agentTools: agent.agentTools)
+                model: model,
+                tools: own.sources + agent.tools.compactMap { name in tools.first { $0.name == name } },
+                handoffs: agent.handoffs, agentTools: agent.agentTools, skills: own)
         }
         guard members[entryAgent] != nil else {
             throw ModelError(

@@ -88,10 +88,12 @@ extension TurnEngine {
     ) async {
         let input = state.input
         let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
-        let prompt = Prompt(
+        var prompt = Prompt(
             instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary,
             context: input.history, recalled: state.recall?.memories ?? [],
             newMessages: input.messages + state.steps.messages)
+        prompt.skills = agent.skills.inPrompt(
+            activated: input.activatedSkills + state.steps.activatedSkills, toolbox)
         let timeout = remaining(around)
         var conversation = await Conversation.hold(
             Conversation.Call(

@@ -37,17 +37,19 @@ public struct TurnEngine: Sendable {
     /// - Parameters:
     ///   - spec: with its defaults filled in.
     ///   - tools: the servers that `spec.mcpServers` names.
+    ///   - skills: the folders that `spec.skills` names.
     ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call
     ///     of a model.
     ///   - now: milliseconds since 1970.
     public init(
-        spec: AgentPoolSpec, tools: [ToolSource] = [], secrets: @escaping @Sendable (SecretKeyRef) -> String?,
-        http: HTTPClient, logger: Logger,
+        spec: AgentPoolSpec, tools: [ToolSource] = [], skills: SkillShelf? = nil,
+        secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient, logger: Logger,
         now: @escaping @Sendable () -> Int64
     ) throws {
         workflow = .standard
         inputGuard = try InputGuard(spec.guard)
-        roster = try AgentRoster(spec, tools: tools, secrets: secrets, http: http)
+        roster = try AgentRoster(
+            spec, tools: tools, skills: skills ?? SkillShelf(logger: logger), secrets: secrets, http: http)
         embedder = try Embedder(spec, secrets: secrets, http: http)
         agents = spec.agents.map { Listing(name: $0.name, description: $0.description, model: $0.model) }
         entryAgent = spec.entryAgent

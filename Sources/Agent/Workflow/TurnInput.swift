@@ -16,6 +16,8 @@ public struct TurnInput: Sendable {
     /// The turns that stand in the prompt, oldest first.
     public var history: [StoredTurn]
     public var rollingSummary: String
+    /// The skills that were read in the session's turns; their guides stay in the prompt.
+    public var activatedSkills: [String]
     /// The client's own system message, for this turn only: it stands behind the agent's instructions and is
     /// not stored.
     public var instructions: String?
@@ -26,7 +28,7 @@ public struct TurnInput: Sendable {
     public init(
         turnID: TurnID, sessionID: String, agent: String, messages: [Message], steps: [Message] = [],
         decisions: [String: ApprovalDecision]? = nil, history: [StoredTurn] = [],
-        rollingSummary: String = "", instructions: String? = nil,
+        rollingSummary: String = "", activatedSkills: [String] = [], instructions: String? = nil,
         overrides: SamplingOverrides = SamplingOverrides(), requestDigest: String? = nil
     ) {
         self.turnID = turnID
@@ -37,6 +39,7 @@ public struct TurnInput: Sendable {
         self.decisions = decisions
         self.history = history
         self.rollingSummary = rollingSummary
+        self.activatedSkills = activatedSkills
         self.instructions = instructions
         self.overrides = overrides
         self.requestDigest = requestDigest

@@ -1,4 +1,4 @@
-/// Decides which files a worker's container gets: its configuration, and just the Secrets and ConfigMaps that the pool names.
+/// Decides which files a worker's container gets: its configuration, and just the Secrets and skills that the pool names.
 import Crypto
 import PoolAPI
 
@@ -17,10 +17,34 @@ struct MountedFiles {
                 Self.volumeName("secret", secret), at: "\(WorkerPath.secrets)/\(secret)",
                 ["secret": ["secretName": .string(secret), "defaultMode": Self.mode]])
         }
-        for map in Set(spec.skills.map(\.configMapRef.name)).sorted() {
-            add(
-                Self.volumeName("skill", map), at: "\(WorkerPath.skills)/\(map)",
-                ["configMap": ["name": .string(map), "defaultMode": Self.mode]])
+        for skill in spec.skills.sorted(by: { $0.name < $1.name }) { add(skill) }
+    }
+
+    /// A pod starts without a ConfigMap that isn't there: its worker says so, and reads the skill once there is one.
+    private mutating func add(_ skill: AgentPoolSpec.Skill) {
+        let path = "\(WorkerPath.skills)/\(skill.name)"
+        if let map = skill.configMapRef {
+            var source: [String: JSONValue] = [
+                "name": .string(map.name), "defaultMode": Self.mode, "optional": true,
+            ]
+            if let items = map.items {
+                source["items"] = .array(
+                    items.map { ["key": .string($0.key), "path": .string($0.path)] })
+            }
+            add(Self.volumeName("skill", skill.name), at: path, ["configMap": .object(source)])
+        } else if let claim = skill.volume {
+            let name = Self.volumeName("claim", claim.claimName)
+            if !volumes.contains(where: { $0["name"] == .string(name) }) {
+                volumes.append([
+                    "name": .string(name),
+                    "persistentVolumeClaim": ["claimName": .string(claim.claimName), "readOnly": true],
+                ])
+            }
+            var mount: [String: JSONValue] = [
+                "name": .string(name), "mountPath": .string(path), "readOnly": true,
+            ]
+            mount["subPath"] = claim.subPath.map(JSONValue.string)
+            mounts.append(.object(mount))
         }
     }
 

@@ -15,6 +15,10 @@ extension PublicAPI {
         json.field("turns", session.turnCount)
         json.field("archived_through", session.archivedThrough)
         json.field("agent", session.activeAgent)
+        json.key("activated_skills")
+        json.beginArray()
+        for skill in session.activatedSkills { json.string(skill) }
+        json.endArray()
         json.field("summary", session.rollingSummary)
         json.field("created_at", session.createdAt / 1000)
         json.field("last_turn_at", session.lastTurnAt / 1000)

@@ -226,7 +226,8 @@ struct TurnConductor: Sendable {
             turnID: opening.turn, sessionID: held.scope.sessionID, agent: opening.agent, messages: messages,
             steps: steps, decisions: known?.turn.ending == .waiting ? order.decisions : nil,
             history: HistoryReconciliation.visible(context, from: fork),
-            rollingSummary: view.rollingSummary, instructions: order.instructions,
+            rollingSummary: view.rollingSummary, activatedSkills: view.activatedSkills,
+            instructions: order.instructions,
             overrides: order.overrides, requestDigest: order.digest)
         return (input, fork)
     }
