@@ -49,9 +49,8 @@ public protocol CheckpointStore: Sendable {
     func areOurs(_ sessions: [Scope]) async throws -> [Bool]
     /// A session has left L1; what the store holds there of its principal need not stay.
     func released(_ scope: Scope)
-    /// Calls `handler` with each session that another process has changed; nil: any may have been changed. It must not
-    /// block.
-    func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void)
+    /// Calls `handler` with what another process has changed. It must not block.
+    func onForeignChange(_ handler: @escaping @Sendable (ForeignChange) -> Void)
 
     /// The same as `fragments`, and beside it what was kept of a recall, where the principal's archive generation is that of then.
     func fragments(
@@ -88,7 +87,7 @@ extension CheckpointStore {
     public var otherWriters: OtherWriters { .none }
     public func areOurs(_ sessions: [Scope]) async throws -> [Bool] { sessions.map { _ in true } }
     public func released(_ scope: Scope) {}
-    public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {}
+    public func onForeignChange(_ handler: @escaping @Sendable (ForeignChange) -> Void) {}
     public func fragments(
         _ scope: Scope, limit: FragmentLimit, recalling query: Digest128
     ) async throws -> (fragments: Fragments, recalled: String?) {
@@ -302,4 +301,14 @@ public struct CheckpointStatus: Hashable, Sendable {
         self.forgetsPending = forgetsPending
         self.parked = parked
     }
+}
+
+/// What another process did to a session that this one may have in L1.
+public enum ForeignChange: Hashable, Sendable {
+    /// A turn was committed there, or the session forgotten: it goes on there, if anywhere.
+    case session(Digest128)
+    /// A batch was archived: the session is whose it was.
+    case archive(Digest128)
+    /// Some time went by in which nothing was heard.
+    case any
 }

@@ -97,7 +97,7 @@ extension RedisScript {
             end
             if c.k == c.h and not isParked then redis.call('ZREM', open, own) end
             local archiveGeneration = bump(now)
-            local versionBefore, versionAfter = take(c.w, own)
+            local versionBefore, versionAfter = take(c.w, own, '\(RedisElsewhere.archiveMark)')
             -- Where another plan waits, its time stands in the index already.
             local again, waits = nextLook(c, now, margin, grace)
             return {'archived', told(c, summary), waits and '0' or number(again), archiveGeneration, versionBefore,
@@ -116,7 +116,7 @@ extension RedisScript {
             redis.call('HSET', batches, first .. ':attempts', attempts, first .. ':failure', reason)
             if next == '' then
               redis.call('HSET', batches, first .. ':parked', '1')
-              take(c.w, own)
+              take(c.w, own, '\(RedisElsewhere.archiveMark)')
             else
               redis.call('HSET', batches, first .. ':next', next)
             end

@@ -213,7 +213,7 @@ public struct RedisCheckpoints: CheckpointStore {
         elsewhere.lost(scope.principal)
     }
 
-    public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+    public func onForeignChange(_ handler: @escaping @Sendable (ForeignChange) -> Void) {
         elsewhere.onChange(handler)
     }
 

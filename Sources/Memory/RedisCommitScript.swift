@@ -35,8 +35,8 @@ extension RedisScript {
           return after
         end
         -- The worker that writes is the principal's holder from here on, and the session's; those before it, who may have in memory
-        -- what changes now, are told. Answers the principal's versions before and after.
-        local function take(sessionHolder, own)
+        -- what changes now, are told, with `mark` behind the session's name. Answers the principal's versions before and after.
+        local function take(sessionHolder, own, mark)
           local worker = ARGV[#ARGV]
           local f = redis.call('HMGET', principal, 'v', 'w')
           local before, time = tonumber(f[1] or 0), redis.call('TIME')
@@ -48,7 +48,7 @@ extension RedisScript {
             if not told[holder] then
               told[holder] = true
               -- Where publishing is not permitted nobody could subscribe either: then nobody relies on it.
-              redis.pcall('PUBLISH', pool .. 'held:' .. holder, who .. ':' .. own)
+              redis.pcall('PUBLISH', pool .. 'held:' .. holder, who .. ':' .. own .. (mark or ''))
             end
           end
           return number(before), number(after)

@@ -6,9 +6,12 @@ final class RedisElsewhere: Sendable {
     /// Principals of which it is known whether L1 has all of theirs; one that falls out is read again.
     private static let principalLimit = 1 << 17
 
+    /// Behind the name of a session whose turns are not touched; scripts write it.
+    static let archiveMark = ":archived"
+
     private struct State {
         var holdings = Holdings(limit: RedisElsewhere.principalLimit)
-        var handler: @Sendable (Digest128?) -> Void = { _ in }
+        var handler: @Sendable (ForeignChange) -> Void = { _ in }
     }
 
     /// How this process names itself in L2; no process before it had the name.
@@ -27,32 +30,34 @@ final class RedisElsewhere: Sendable {
 
     var isListening: Bool { state.withLock(\.holdings.isListening) }
 
-    /// - Parameter handler: gets each session that another process has changed; nil: any may have been.
-    func onChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+    /// - Parameter handler: gets what another process has changed.
+    func onChange(_ handler: @escaping @Sendable (ForeignChange) -> Void) {
         state.withLock { $0.handler = handler }
     }
 
     func receive(_ news: RedisNews) {
         switch news {
         case .listening:
-            tell(nil) { $0.began() }
+            tell(.any) { $0.began() }
         case .deaf:
-            tell(nil) { $0.ended() }
+            tell(.any) { $0.ended() }
         case .message(let bytes):
             // Anybody who may write to Redis may write to the channel: what is no item says nothing.
-            let text = String(validating: bytes, as: UTF8.self)
-            guard let item = text.flatMap(RedisWorkItem.init(member:)) else { return }
-            tell(item.session) { $0.lost(item.principal) }
+            guard var text = String(validating: bytes, as: UTF8.self) else { return }
+            let isArchive = text.hasSuffix(Self.archiveMark)
+            if isArchive { text.removeLast(Self.archiveMark.count) }
+            guard let item = RedisWorkItem(member: text) else { return }
+            tell(isArchive ? .archive(item.session) : .session(item.session)) { $0.lost(item.principal) }
             fragments.changed(item.principal)
         }
     }
 
-    private func tell(_ session: Digest128?, _ change: (inout Holdings) -> Void) {
+    private func tell(_ news: ForeignChange, _ change: (inout Holdings) -> Void) {
         let handler = state.withLock { state in
             change(&state.holdings)
             return state.handler
         }
-        handler(session)
+        handler(news)
     }
 
     struct Mark {

@@ -55,7 +55,7 @@ public final class SessionMemory: Sendable {
             bytes: configuration.maxSessionBytes, idle: idle, waiters: configuration.maxWaitersPerSession)
         state = Mutex(State(pool: Pool(limits: limits), activity: ActivityWindow(length: idle)))
         recallCache = Mutex(RecallCache(limit: configuration.recall.cacheEntries))
-        checkpoints.onForeignChange { [weak self] session in self?.changedElsewhere(session) }
+        checkpoints.onForeignChange { [weak self] change in self?.changedElsewhere(change) }
     }
 
     /// Turns of the context behind the last plan, at most: bounds the context where archiving lags.
@@ -119,7 +119,7 @@ public final class SessionMemory: Sendable {
         checkpoints.released(scope)
     }
 
-    /// Calls `observer` with each session that another process has written to or forgotten. It must not block.
+    /// Calls `observer` with each session in which another process had a turn, or that it has forgotten. It must not block.
     public func onForeignChange(_ observer: @escaping @Sendable (Digest128) -> Void) {
         state.withLock { $0.observer = observer }
     }
@@ -235,17 +235,26 @@ extension SessionMemory {
     }
 
     /// What L1 has of a session, or of all, is not what L2 has any more.
-    private func changedElsewhere(_ session: Digest128?) {
+    private func changedElsewhere(_ change: ForeignChange) {
         let observer = state.withLock { state in
-            // Whoever wrote last counts it.
-            if let session { state.activity.forget(session) } else { state.countIsDoubtful = true }
-            for session in session.map({ [$0] }) ?? state.pool.keys {
+            let changed: [Digest128]
+            switch change {
+            case .session(let session):
+                // Whoever had its last turn counts it.
+                state.activity.forget(session)
+                changed = [session]
+            case .archive(let session): changed = [session]
+            case .any:
+                state.countIsDoubtful = true
+                changed = Array(state.pool.keys)
+            }
+            for session in changed {
                 state.pool.discard(session)
                 if state.pool.isHeld(session) { state.doubts[session] = .changed }
             }
             return state.observer
         }
-        if let session { observer(session) }
+        if case .session(let session) = change { observer(session) }
     }
 
     /// Ends a hold; the next turn in line gets the session.

@@ -1,6 +1,7 @@
 /// What the workers of a pool tell each other on Redis: whose a session is, what its turn has told, and how each of them fares.
 import Foundation
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import Memory
@@ -187,5 +188,20 @@ import Testing
         #expect(other.statistics().activeSessions == 1)
         // What a worker asks that may not have heard of it.
         #expect(try await store.areOurs([scope]) == [false])
+
+        // An archived batch is no turn.
+        let observed = Mutex<[Digest128]>([])
+        other.onForeignChange { session in observed.withLock { $0.append(session) } }
+        let rounds = MemoryConfiguration.patient.bufferRounds
+        var plan: ArchivePlan?
+        for number in 0..<rounds where plan == nil {
+            let held = try await other.open(scope)
+            plan = try await held.commit(.said("more \(number)")).plan
+            held.end()
+        }
+        await memory.memory.archive(try #require(plan), summarize: TestModel.summarize)
+        #expect(await comesTrue { !other.isResident(scope) })
+        #expect(other.statistics().activeSessions == 1)
+        #expect(observed.withLock { $0 }.isEmpty)
     }
 }

@@ -10,7 +10,7 @@ protocol WrappingCheckpoints: CheckpointStore {
 extension WrappingCheckpoints {
     var otherWriters: OtherWriters { base.otherWriters }
     func released(_ scope: Scope) { base.released(scope) }
-    func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+    func onForeignChange(_ handler: @escaping @Sendable (ForeignChange) -> Void) {
         base.onForeignChange(handler)
     }
     func load(_ scope: Scope, contextLimit: Int) async throws -> SessionView {

@@ -77,7 +77,7 @@ extension EarlyAcknowledgingStore {
 
     public func released(_ scope: Scope) { base.released(scope) }
 
-    public func onForeignChange(_ handler: @escaping @Sendable (Digest128?) -> Void) {
+    public func onForeignChange(_ handler: @escaping @Sendable (ForeignChange) -> Void) {
         base.onForeignChange(handler)
     }
 
