@@ -31,6 +31,7 @@ import urllib.request
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+FRONT_PROXY = "front-proxy"  # as whom the API server asks the servers of further APIs
 libc = ctypes.CDLL(None)
 
 AUDIT_POLICY = {
@@ -81,6 +82,7 @@ class Certificates:
         (folder / "names").write_text(
             "subjectAltName=DNS:localhost,DNS:kubernetes.default.svc,IP:127.0.0.1,IP:10.0.0.1\n")
         self.sign("server", "/CN=kube-apiserver", "-extfile", "names")
+        self.sign(FRONT_PROXY, f"/CN={FRONT_PROXY}")
 
     def sign(self, name: str, subject: str, *options: str) -> None:
         self._openssl(
@@ -139,6 +141,11 @@ class ControlPlane:
             "--service-account-issuer", "https://kubernetes.default.svc",
             "--service-account-key-file", "accounts.pub", "--service-account-signing-key-file", "accounts.key",
             "--authorization-mode", "RBAC", "--allow-privileged",
+            # So that servers of further APIs, such as metrics, may be registered, and believe it who asks.
+            "--proxy-client-cert-file", f"{FRONT_PROXY}.crt", "--proxy-client-key-file", f"{FRONT_PROXY}.key",
+            "--requestheader-client-ca-file", "ca.crt", "--requestheader-allowed-names", FRONT_PROXY,
+            "--requestheader-username-headers", "X-Remote-User", "--requestheader-group-headers", "X-Remote-Group",
+            "--requestheader-extra-headers-prefix", "X-Remote-Extra-",
         ]
         if not (self.assets / "kube-controller-manager").exists():
             # Nobody makes the account that every pod would have.
