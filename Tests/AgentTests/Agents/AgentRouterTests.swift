@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Memory
 import PoolAPI
@@ -6,7 +7,7 @@ import Testing
 @testable import Agent
 
 @Suite("Routing between agents") struct AgentRouterTests {
-    private func router(_ routing: String) throws -> AgentRouter {
+    private func router(_ routing: String, embedder: Embedder? = nil) throws -> AgentRouter {
         try AgentRouter(
             AgentPoolSpec.parse(
                 yaml: """
@@ -18,7 +19,7 @@ import Testing
                       description: Broken appliances and their repair.
                       instructions: You mend.
                       examples: [My washing machine makes a terrible noise, 洗衣机坏了]
-                    """), embedder: nil, logger: Logger(label: "tests"))
+                    """), embedder: embedder, logger: Logger(label: "tests"))
     }
 
     private func route(_ router: AgentRouter, _ text: String, active: String? = nil) async
@@ -66,6 +67,61 @@ import Testing
         let always = try router("{by: Description, when: EveryTurn}")
         #expect(await route(always, "about payments", active: "repairs").agent == "billing")
         #expect(await route(always, "hm", active: "repairs") == .init(agent: "repairs", reason: .fallback))
+    }
+
+    /// Knows money and machines, whatever they are called.
+    private func meaning(_ delay: @escaping @Sendable () async throws -> Void = {}) -> Embedder {
+        Embedder(model: "meaning", dimension: 2) { texts in
+            try await delay()
+            return texts.map { text in
+                let isMoney = ["nvoice", "payment", "cash"].contains { text.contains($0) }
+                return isMoney ? [1, 0] : [0, 1]
+            }
+        }
+    }
+
+    @Test("An embedding model of the pool's own finds what no word says")
+    func byMeaning() async throws {
+        let router = try router("{by: Description}", embedder: meaning())
+        let route = await route(router, "all my cash is gone")
+        #expect(route == .init(agent: "billing", reason: .nearest(score: 1)))
+        #expect(try await self.route(self.router("{by: Description}"), "all my cash is gone").agent == "desk")
+    }
+
+    @Test("Where that model is late or fails, words decide")
+    func fallsBackToWords() async throws {
+        let late = meaning {
+            // Ends by cancellation alone.
+            while !Task.isCancelled { try await Task.sleep(for: .seconds(60)) }
+        }
+        let failing = meaning { throw Refused() }
+        for embedder in [late, failing] {
+            let router = try router("{by: Description}", embedder: embedder)
+            #expect(await route(router, "the washing machine makes noise").agent == "repairs")
+            #expect(await route(router, "all my cash is gone").agent == "desk")
+        }
+    }
+
+    @Test(
+        "On the labelled texts of the example it is right far more often than by chance",
+        arguments: ["dev", "test"])
+    func labelled(group: String) async throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(
+            path: "../../../examples/routing")
+        let manifest = try String(contentsOf: folder.appending(path: "pool.yaml"), encoding: .utf8)
+        let spec = try #require(ManifestFile.parse(yaml: manifest).pools.first).spec
+        let router = try AgentRouter(spec, embedder: nil, logger: Logger(label: "tests"))
+        let lines = try String(contentsOf: folder.appending(path: "utterances.tsv"), encoding: .utf8)
+            .split(separator: "\n").map { $0.split(separator: "\t", maxSplits: 2) }.filter { $0[1] == group }
+        var right = 0
+        for line in lines {
+            let route = await router.route(
+                [Message(role: .user, content: String(line[2]))], active: nil, fallback: spec.entryAgent)
+            if route.agent == line[0] { right += 1 }
+        }
+        #expect(lines.count == 150)
+        // One in ten would be right by chance.
+        #expect(right * 5 > lines.count, "\(right) of \(lines.count)")
     }
 
     @Test("What is wrong with routing is said with the field and the mend")
