@@ -43,6 +43,12 @@ final class Exchange: Sendable {
         }
     }
 
+    /// Submits the request; its response is dropped as it comes.
+    func send(_ request: HTTPRequest, to target: RequestTarget) {
+        state.withLock { $0.beginUnheard() }
+        if !mailbox.post(.start(self, request, target)) { end(.shutdown(self.target)) }
+    }
+
     /// The next bytes; nil at the body's end.
     func read() async -> Result<[UInt8]?, TransportError> {
         if Task.isCancelled { abandon() }

@@ -51,6 +51,13 @@ struct ExchangeState<HeadWaiter, Reader> {
         }
     }
 
+    /// Begins without anybody who waits for the head or reads the body.
+    mutating func beginUnheard() {
+        guard case .created = phase else { preconditionFailure("an exchange begins once") }
+        phase = .streaming
+        _ = body.abandon(TransportError(.cancelled, "nobody reads the response"))
+    }
+
     mutating func headArrived() -> HeadAction {
         guard case .awaitingHead(let waiter) = phase else { return .none }
         phase = .streaming

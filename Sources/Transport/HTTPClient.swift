@@ -78,6 +78,16 @@ public final class HTTPClient: Sendable {
         return HTTPResponse(status: head.status, headers: head.headers, body: HTTPBody(exchange))
     }
 
+    /// Sends a request and lets go of its response: nobody waits, and nobody learns what becomes of it. Can be called
+    /// where the task was cancelled, to take back what was asked for. Its `totalTimeout` should be short.
+    public func send(_ request: HTTPRequest) {
+        guard let target = try? RequestTarget(request, serverName: configuration.tls.serverName),
+            let slot = RequestSlot(counters)
+        else { return }
+        Exchange(target: target.name, mailbox: mailbox, bufferLimit: configuration.bufferLimit, slot: slot)
+            .send(request, to: target)
+    }
+
     public var statistics: Statistics { counters.snapshot }
 
     /// Ends the thread; running requests fail with `.shutdown`, and so does every later one. Returns when the

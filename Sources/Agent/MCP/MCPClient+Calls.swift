@@ -75,11 +75,8 @@ extension MCPClient {
             }
         }.reply
         if reply.isGivenUp, permit.wasUsed, case .session = era {
-            // In this era the end of the connection means nothing to the server. It is a courtesy: where it fails, the
-            // server works on for nobody.
-            _ = try? await endpoint.tell(
-                .cancelled(request: id), era: era, headers: call.headers,
-                until: .now + MCPEndpoint.courtesyTime)
+            // In this era the end of the connection means nothing to the server.
+            endpoint.takeBack(id, era: era, headers: call.headers)
         }
         return (reply, permit.wasUsed)
     }

@@ -8,7 +8,7 @@ struct MCPEndpoint: Sendable {
 
     static let refusalLimit = 64 * 1024
     /// For telling a server that nobody waits any more.
-    static let courtesyTime = Duration.seconds(2)
+    static let courtesyTime = Duration.seconds(10)
     /// How long a stream that has brought its answer may take to end, so that its connection can be kept.
     private static let endingTime = Duration.milliseconds(100)
 
@@ -56,6 +56,15 @@ struct MCPEndpoint: Sendable {
         // Read to its end, or its connection could not be kept; the status has said all that there is to know.
         _ = try? await response.body.collect(upTo: Self.refusalLimit)
         return response.status
+    }
+
+    /// Says that nobody waits for an answer any more. Doesn't wait itself, so it can be said where the task was cancelled.
+    func takeBack(_ id: Int, era: MCPEra, headers: SecretHeaders) {
+        let asking = Asking(
+            request: .cancelled(request: id), id: 0, era: era, headers: headers, limit: 0,
+            deadline: .now + Self.courtesyTime)
+        // It is a courtesy: where it can't be said, the server works on for nobody.
+        if let request = try? request(asking) { http.send(request) }
     }
 
     /// Tries again once, and only where there was no connection, so that no byte can have reached the server.
