@@ -142,6 +142,8 @@ extension AgentPoolSpec {
         public var allow: [String]?
         /// Tools that run only after a person agreed.
         public var requireApproval: [String]
+        /// How long one call may take.
+        public var timeout: DurationText
     }
 
     /// A folder of instructions and files that an agent reads when it needs them. Exactly one of `configMapRef` and `volume` is

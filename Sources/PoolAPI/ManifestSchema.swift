@@ -106,6 +106,9 @@ enum ManifestSchema {
         Field(
             "requireApproval", "Tools that run only after a person agreed.", .list(toolName, 0...256, .value),
             .defaults([])),
+        Field(
+            "timeout", "How long a call of one of its tools may take, within the turn's own time.",
+            .duration(.seconds(1)...(.seconds(3600))), .defaults("60s")),
     ]).checking(mcpServerRules)
     private static let toolName = Schema.text(1...128, .toolName)
 

@@ -10,6 +10,7 @@ import bad_stores
 import crash
 import drain
 import drain_streams
+import mcp_tools
 import memory
 import operator_faults
 import operator_kills
@@ -39,6 +40,7 @@ def main() -> None:
         "responses": responses.program,
         "response_ends": response_ends.program,
         "memory": memory.program,
+        "mcp_tools": mcp_tools.program,
         "approvals": approvals.program,
         "skills": skills.program,
         "drain": drain.program,

@@ -32,7 +32,9 @@ def decide(client: Client, turn: str, *approvals: tuple[str, bool], session: str
     """The stream with which a turn goes on; its last event is in `events`."""
     body = {
         "turn_id": turn,
-        "approvals": [{"call_id": call, "approve": approve, "reason": "because"} for call, approve in approvals],
+        "approvals": [
+            {"call_id": call, "approve": approve, "reason": "because"} for call, approve in approvals
+        ],
     }
     return client.stream(f"/v1/sessions/{session}/approvals", body)
 

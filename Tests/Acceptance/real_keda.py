@@ -96,8 +96,12 @@ class Story:
         with self._held(self.crew.pods[0]):
             since = time.monotonic()
             self.scales(f"{WAITING} turns wait", 1, before, wanted, since)
-            told = [look.value for look in self.pool.looks[self.pool.metrics[1]] if look.asked > since + REPORT]
-            self.checks.holds(f"KEDA told of {WAITING} that wait", bool(told) and set(told) == {WAITING}, set(told))
+            told = [
+                look.value for look in self.pool.looks[self.pool.metrics[1]] if look.asked > since + REPORT
+            ]
+            self.checks.holds(
+                f"KEDA told of {WAITING} that wait", bool(told) and set(told) == {WAITING}, set(told)
+            )
         self.settles("they are done", REPORT)
 
     def settles(self, kind: str, limit: float, since: float | None = None) -> None:
@@ -125,7 +129,9 @@ class Story:
         self.kubelet.until(lambda: pool.replicas == wanted, limit)
         at, replicas = pool.sizes[-1]
         seen = f"{at - since:.1f} s" if replicas == wanted else f"{replicas}"
-        self.checks.holds(f"{kind}: {before} pods become {wanted} within {SCALED:.0f} s", replicas == wanted, seen)
+        self.checks.holds(
+            f"{kind}: {before} pods become {wanted} within {SCALED:.0f} s", replicas == wanted, seen
+        )
 
     def pod_dies(self) -> None:
         """One that KEDA keeps a connection to."""
@@ -154,10 +160,14 @@ class Story:
         self.unknown = (stopped, resumed + REPORT)
         looks = [look for look in self.pool.looks[self.pool.metrics[0]] if stopped <= look.asked < resumed]
         less = {look.value for look in looks if look.value is not None and look.value < true}
-        self.checks.equal(f"Redis stopped for {STOPPED:.0f} s: KEDA never tells less than {true}", less, set())
+        self.checks.equal(
+            f"Redis stopped for {STOPPED:.0f} s: KEDA never tells less than {true}", less, set()
+        )
         told = {str(look) for look in looks}
         fallback = str(before * SESSIONS.target)
-        self.checks.holds(f"KEDA fell back on {fallback}, as for {before} pods", fallback in told, f"told {told}")
+        self.checks.holds(
+            f"KEDA fell back on {fallback}, as for {before} pods", fallback in told, f"told {told}"
+        )
         self.checks.equal("no pod came or went", self.pool.replicas, before)
         self.settles("Redis is back", REPORT, resumed)
         self.talk()
@@ -180,9 +190,13 @@ class Story:
         self.kubelet.work(time.monotonic() + SYNC + STEADY)
         shrunk = self.pool.sizes[steps:]
         times = [round(at - since, 1) for at, _ in shrunk]
-        self.checks.equal(f"the pool shrinks to its minimum, after {times} s", [pods for _, pods in shrunk], way)
+        self.checks.equal(
+            f"the pool shrinks to its minimum, after {times} s", [pods for _, pods in shrunk], way
+        )
         gaps = [later - at for at, later in pairwise(times)]
-        self.checks.holds("a pod a minute at most goes", min(gaps) > PERIOD - 2 * ASKING, f"{min(gaps):.1f} s")
+        self.checks.holds(
+            "a pod a minute at most goes", min(gaps) > PERIOD - 2 * ASKING, f"{min(gaps):.1f} s"
+        )
 
     def _asked(self) -> Pod:
         """One with sessions that KEDA asks, and goes on asking: it keeps its connections from now on."""
@@ -230,7 +244,11 @@ def program(checks: Checks) -> None:
         host = f"{POOL}-admin.{cluster.namespace}.svc"
         keda = undo.enter_context(Keda(cluster, host, PORT, service.connect))
         undo.callback(Controller(cluster).kill)
-        scaling = {"minReplicas": SESSIONS.least, "maxReplicas": SESSIONS.most, "scaleDownWindow": f"{WINDOW}s"}
+        scaling = {
+            "minReplicas": SESSIONS.least,
+            "maxReplicas": SESSIONS.most,
+            "scaleDownWindow": f"{WINDOW}s",
+        }
         targets = {"targetActiveSessions": SESSIONS.target, "targetPendingRequests": PENDING.target}
         memory = {"redis": {"addresses": [f"{HOST}:{crew.redis.port}"]}}
         wanted: Object = json.loads(manifest(gate.model, memory=memory, autoscaling={**scaling, **targets}))
@@ -239,7 +257,9 @@ def program(checks: Checks) -> None:
         pool, scaled_object = Scaled(cluster, POOL), rendered(wanted, cluster)
         pool.wait()
         where = lacking(scaled_object, pool.object())
-        checks.holds("the ScaledObject that KEDA has taken is the one that `render` prints", not where, where or None)
+        checks.holds(
+            "the ScaledObject that KEDA has taken is the one that `render` prints", not where, where or None
+        )
         alone = control(scaled_object, cluster)
         alone.wait()
 
@@ -277,7 +297,9 @@ def judge(story: Story, alone: Scaled) -> None:
     checks, census, pool = story.checks, story.crew.census, story.pool
     looks, others = pool.looks[pool.metrics[0]], alone.looks[alone.metrics[0]]
     late = sum(look.value != census.total(look.asked) for look in looks)
-    checks.note(f"{len(looks)} looks at {pool.metrics[0]}, {late} of them at another number than the true one")
+    checks.note(
+        f"{len(looks)} looks at {pool.metrics[0]}, {late} of them at another number than the true one"
+    )
     checks.note(f"Deployment's replicas: {[pods for _, pods in pool.sizes]}")
     checks.note(f"connections to workers: {dict(story.service.connections)}")
     wrong = overdue(looks, census, story.unknown)
@@ -287,7 +309,9 @@ def judge(story: Story, alone: Scaled) -> None:
     checks.equal("nothing fails in the end", pool.failing(), {})
     checks.equal("drained workers ended with 0", set(story.kubelet.codes), {0})
     noticed = overdue(others, census, story.unknown)
-    checks.holds("control: a worker's own number is caught", bool(noticed), f"{len(noticed)} of {len(others)} looks")
+    checks.holds(
+        "control: a worker's own number is caught", bool(noticed), f"{len(noticed)} of {len(others)} looks"
+    )
 
 
 def main() -> None:

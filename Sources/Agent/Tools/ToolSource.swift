@@ -43,7 +43,7 @@ extension ToolSource {
                 headers: { server.headersSecretRef.map(headers) ?? [:] }, http: http, logger: logger)
             let guarded = Set(server.requireApproval)
             return ToolSource(
-                name: server.name,
+                name: server.name, callLimit: server.timeout.duration,
                 list: { limit in
                     try await client.tools(within: limit).map { tool in
                         var tool = tool

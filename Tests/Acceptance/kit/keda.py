@@ -108,10 +108,14 @@ class Keda:
         options = [f"--{name}-bind-address={HOST}:{port}" for name, port in OPERATOR_PORTS.items()]
         self._run(hosts, OPERATOR, [f"--kubeconfig={self._config}", f"--cert-dir={certificates}", *options])
         config = [
-            f"--{what}kubeconfig={self._config}" for what in ("", "lister-", "authentication-", "authorization-")
+            f"--{what}kubeconfig={self._config}"
+            for what in ("", "lister-", "authentication-", "authorization-")
         ]
         serving = [f"--bind-address={HOST}", f"--secure-port={ADAPTER_PORT}", f"--port={ADAPTER_METRICS}"]
-        serving += [f"--tls-cert-file={certificates}/tls.crt", f"--tls-private-key-file={certificates}/tls.key"]
+        serving += [
+            f"--tls-cert-file={certificates}/tls.crt",
+            f"--tls-private-key-file={certificates}/tls.key",
+        ]
         asking = f"--metrics-service-address={HOST}:{OPERATOR_PORTS['metrics-service']}"
         self._run(hosts, ADAPTER, [*config, *serving, f"--cert-dir={certificates}", asking])
 
@@ -120,7 +124,15 @@ class Keda:
         environment += [f"KEDA_CLUSTER_OBJECT_NAMESPACE={NAMESPACE}"]
         path = str(Path(os.environ["KUBEBUILDER_ASSETS"], program).absolute())
         # `ip` gives the program its own view of all mounts, too.
-        command = ["ip", "netns", "exec", self._namespace, "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"']
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            self._namespace,
+            "sh",
+            "-c",
+            'mount --bind "$0" /etc/hosts && exec "$@"',
+        ]
         command += [str(hosts), "env", *environment, path, *options]
         server = Server(program, self._folder / program, 0, command)
         server.start()
@@ -132,7 +144,19 @@ class Keda:
         folder.mkdir()
         names = f"subjectAltName=DNS:localhost,DNS:{SERVICE}.{NAMESPACE}.svc,IP:{HOST}"
         curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-        command = ["openssl", "req", "-x509", *curve, "-nodes", "-days", "2", "-subj", "/CN=KEDA", "-addext", names]
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            *curve,
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=KEDA",
+            "-addext",
+            names,
+        ]
         command += ["-keyout", "tls.key", "-out", "tls.crt"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
         shutil.copy(folder / "tls.crt", folder / "ca.crt")
@@ -167,7 +191,9 @@ class Keda:
         self._apply(API_SERVICE, registered)
         if not eventually(self._serves, START_LIMIT, step=0.5):
             status = self._cluster.call("GET", API_SERVICE).get("status")
-            raise RuntimeError(f"KEDA's metrics are not served after {START_LIMIT} s: {status}\n{self.logs()}")
+            raise RuntimeError(
+                f"KEDA's metrics are not served after {START_LIMIT} s: {status}\n{self.logs()}"
+            )
 
     def _apply(self, path: str, body: dict[str, Any]) -> None:
         self._cluster.call(

@@ -67,7 +67,9 @@ class Scaled:
 
     cluster: Cluster
     name: str
-    metrics: list[str] = field(default_factory=list)  # one for each trigger, as the ScaledObject's status names them
+    metrics: list[str] = field(
+        default_factory=list
+    )  # one for each trigger, as the ScaledObject's status names them
     looks: dict[str, list[Look]] = field(default_factory=dict)  # by metric
     sizes: list[tuple[float, int]] = field(default_factory=list)  # when spec.replicas became what
 
@@ -121,7 +123,9 @@ class Scaled:
         selector = urllib.parse.urlencode({"labelSelector": f"scaledobject.keda.sh/name={self.name}"})
         asked = time.monotonic()
         try:
-            told = self.cluster.call("GET", f"{METRICS}/namespaces/{self.cluster.namespace}/{metric}?{selector}")
+            told = self.cluster.call(
+                "GET", f"{METRICS}/namespaces/{self.cluster.namespace}/{metric}?{selector}"
+            )
         except Refused:
             return Look(asked, time.monotonic(), None)
         return Look(asked, time.monotonic(), sum(int(item["value"]) for item in told["items"]))
@@ -214,7 +218,9 @@ def control(scaled_object: Object, cluster: Cluster) -> Scaled:
     }
     metadata = {"name": ALONE, "namespace": cluster.namespace}
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}
-    cluster.apply(DEPLOYMENTS, {**deployment, "spec": {"selector": {"matchLabels": labels}, "template": template}})
+    cluster.apply(
+        DEPLOYMENTS, {**deployment, "spec": {"selector": {"matchLabels": labels}, "template": template}}
+    )
     spec = copy.deepcopy(scaled_object["spec"])
     spec["scaleTargetRef"]["name"] = ALONE
     spec["triggers"] = spec["triggers"][:1]

@@ -27,6 +27,9 @@ class ServerProcess:
             raise RuntimeError(f"{module} ended at its start")
         self.url = line.strip()
 
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
