@@ -174,9 +174,11 @@ def program(checks: Checks, parts: Sequence[str] = SMALL, full: bool = False) ->
         "one": lambda checks: pool_of(checks, 1, rounds),
         "three": lambda checks: pool_of(checks, 3, rounds),
         "day": lambda checks: a_day(checks, LONG_USERS if full else USERS, LONG_POLICY if full else POLICY),
-        "away": away,
     }
-    side_by_side({name: small[name] for name in SMALL if name in parts}, checks)
+    side_by_side({name: work for name, work in small.items() if name in parts}, checks)
+    # Who comes back has much to do at once, and is given the whole machine for it.
+    if "away" in parts:
+        away(checks)
     for name, size in LARGE.items():
         if name in parts:
             pool_of(checks, size, rounds)
