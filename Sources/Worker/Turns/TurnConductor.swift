@@ -1,52 +1,6 @@
 /// Takes one turn from its request to its end: admitted, its session opened, known turns replayed, the workflow run.
 import Agent
 import Memory
-import Synchronization
-
-/// What a request asks of the agents, whatever API it came by.
-struct TurnOrder: Sendable {
-    /// `nil`: whoever spoke last in the session, or the pool's entry agent.
-    var agent: String?
-    /// What the client believes has been said so far; empty where it leaves the history to us.
-    var prior: [Message] = []
-    var new: [Message]
-    /// The turn after which this one goes on, where the client names one; `prior` is empty then.
-    var after: TurnID?
-    /// The client's own system message, for this turn only.
-    var instructions: String?
-    var overrides = SamplingOverrides()
-    /// Chosen by the client; minted where it chose none.
-    var turnID: TurnID?
-    /// Of the request's body, so that a retry without an id can be told.
-    var digest: String?
-    /// The client says that it has sent this before.
-    var isRetry = false
-    /// The request as it came, where another worker may have to go on with the turn; nil for turns that end with their client.
-    var request: [UInt8]?
-    /// What the client has seen of the turn, where it comes back to it.
-    var lastSeen: EventID?
-    /// What was decided about the calls that the turn waits for, by their ids.
-    var decisions: [String: ApprovalDecision]?
-}
-
-/// What is known when a turn begins: the response's head is made of it.
-struct TurnOpening: Sendable {
-    var turn: TurnID
-    var agent: String
-    /// Why it is that agent, where the router chose.
-    var route: AgentRouter.Route?
-    var tier: MemoryTier
-    /// The sequence that the turn continues from, where that is not the history's end.
-    var forkedAfter: Int?
-    /// Which try to answer the turn; counted from 1.
-    var attempt = 1
-    /// Somebody was told of an attempt before this one that came to no end, or that is not kept.
-    var isRestart = false
-    /// The session's owner before, who does not serve it any more.
-    var ownerBefore: String?
-    /// The turn is in the history already, and told from there.
-    var known: StoredTurn?
-}
 
 /// Another worker has the session, or has just taken it.
 struct SessionElsewhere: Error {
@@ -130,14 +84,16 @@ struct TurnConductor: Sendable {
             try? await emit(TurnEvent.replay(known))
             return
         }
+        let ownership = journal.ownership(after: opening.ownerBefore)
         if let last = view.context.last?.turn, last.ending == .waiting, last.id != turnID {
             // Whoever says something else does not approve.
-            do { _ = try await held.commit(last.refusingApproval(at: now())) } catch { throw APIError(error) }
+            do { _ = try await held.commit(last.refusingApproval(at: now()), ownership: ownership) } catch {
+                throw APIError(error)
+            }
         }
         let (input, fork) = try await input(order, opening, held, known)
         opening.forkedAfter = fork
         let contextStart = view.contextStart
-        let ownership = journal.ownership(after: opening.ownerBefore)
         let turnMemory = TurnMemory(
             recall: { [memory] text in
                 await memory.recall(RecallQuery(scope: scope, text: text, contextStart: contextStart))
@@ -305,39 +261,6 @@ struct TurnConductor: Sendable {
                 return slot
             }
         }
-    }
-}
-
-/// Bounds how much is done at once right after turns. A batch that doesn't get in is durable as a plan, and the next pass of
-/// maintenance takes it; memories that don't get into L1 do so after another turn.
-final class ArchiveGate: Sendable {
-    private let memory: SessionMemory
-    private let summarizer: Summarizer
-    private let free: Mutex<Int>
-
-    init(memory: SessionMemory, summarizer: @escaping Summarizer, limit: Int) {
-        self.memory = memory
-        self.summarizer = summarizer
-        free = Mutex(limit)
-    }
-
-    func archive(_ plan: ArchivePlan) async {
-        await enter { [memory, summarizer] in await memory.archive(plan, summarize: summarizer) }
-    }
-
-    func warm(_ scope: Scope) async {
-        await enter { [memory] in await memory.warm(scope) }
-    }
-
-    private func enter(_ work: @Sendable () async -> Void) async {
-        let entered = free.withLock { free in
-            guard free > 0 else { return false }
-            free -= 1
-            return true
-        }
-        guard entered else { return }
-        defer { free.withLock { $0 += 1 } }
-        await work()
     }
 }
 
