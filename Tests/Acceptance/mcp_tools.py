@@ -16,7 +16,7 @@ from kit.worker import Worker, manifest
 
 INSTRUCTIONS = "You are the front desk of the parcel office."
 MODES: tuple[tuple[Era, bool], ...] = (("both", False), ("modern", True), ("older", False), ("older", True))
-TIMEOUT = 3  # seconds that a call may take
+TIMEOUT = 6  # seconds that a call may take
 RESIDENT = 300 << 20  # bytes that a worker may take after a flood, at most; it takes some 60 MB at its start
 
 
