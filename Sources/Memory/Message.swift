@@ -15,12 +15,15 @@ public struct Message: Codable, Hashable, Sendable {
     public var toolCallID: String?
     /// How that call ended; only on the answers of the pool's own tools.
     public var toolOutcome: ToolOutcome?
+    /// The agent that has the conversation from this answer on; only where the call handed it over.
+    public var newAgent: String?
     /// Whose text the content is; only on answers that hold a skill's. They are no part of what is remembered.
     public var skillText: SkillText?
 
     public init(
         role: Role, content: String, name: String? = nil, toolCalls: [ToolCall]? = nil,
-        toolCallID: String? = nil, toolOutcome: ToolOutcome? = nil, skillText: SkillText? = nil
+        toolCallID: String? = nil, toolOutcome: ToolOutcome? = nil, newAgent: String? = nil,
+        skillText: SkillText? = nil
     ) {
         self.role = role
         self.content = content
@@ -28,6 +31,7 @@ public struct Message: Codable, Hashable, Sendable {
         self.toolCalls = toolCalls
         self.toolCallID = toolCallID
         self.toolOutcome = toolOutcome
+        self.newAgent = newAgent
         self.skillText = skillText
     }
 
@@ -36,6 +40,7 @@ public struct Message: Codable, Hashable, Sendable {
         case toolCalls = "tool_calls"
         case toolCallID = "tool_call_id"
         case toolOutcome = "tool_outcome"
+        case newAgent = "new_agent"
         case skillText = "skill_text"
     }
 }
@@ -75,20 +80,20 @@ public struct ToolCall: Codable, Hashable, Sendable {
     public var id: String
     public var name: String
     public var arguments: String
-    /// A person has approved it; nil where nobody was asked.
-    public var isApproved: Bool?
+    /// Whether a person has approved it; nil where nobody is asked.
+    public var approval: CallApproval?
 
-    public init(id: String, name: String, arguments: String, isApproved: Bool? = nil) {
+    public init(id: String, name: String, arguments: String, approval: CallApproval? = nil) {
         self.id = id
         self.name = name
         self.arguments = arguments
-        self.isApproved = isApproved
+        self.approval = approval
     }
+}
 
-    enum CodingKeys: String, CodingKey {
-        case id, name, arguments
-        case isApproved = "approved"
-    }
+/// How far the approval of a call is. What is refused is answered by that, and needs no mark.
+public enum CallApproval: String, Codable, Sendable {
+    case awaited, approved
 }
 
 /// Tokens that the model's server counted (or, from a server that reports none, an estimate).

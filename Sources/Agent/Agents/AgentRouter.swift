@@ -22,8 +22,7 @@ public struct AgentRouter: Sendable {
 
     private struct Rule: Sendable {
         let agent: String
-        // Safe to share: made from text it holds no closures, and its program is compiled before it is shared.
-        nonisolated(unsafe) let regex: Regex<AnyRegexOutput>
+        let pattern: CompiledPattern
     }
 
     private let rules: [Rule]
@@ -40,10 +39,7 @@ public struct AgentRouter: Sendable {
         var rules: [Rule] = []
         for (index, rule) in spec.routing.rules.enumerated() {
             do {
-                let regex = try Regex(rule.pattern)
-                // The first match compiles the pattern's program.
-                _ = "".contains(regex)
-                rules.append(Rule(agent: rule.agent, regex: regex))
+                rules.append(Rule(agent: rule.agent, pattern: try CompiledPattern(rule.pattern)))
             } catch {
                 throw InputGuard.InvalidRule(
                     field: "spec.routing.rules[\(index)].pattern", reason: "not a regular expression")
@@ -70,10 +66,13 @@ public struct AgentRouter: Sendable {
     ///   - fallback: who speaks where nothing fits.
     public func route(_ messages: [Message], active: String?, fallback: String) async -> Route {
         if let active, !routesEveryTurn { return Route(agent: active, reason: .fallback) }
+        guard !rules.isEmpty || byWords != nil else {
+            return Route(agent: active ?? fallback, reason: .fallback)
+        }
         let text = Sentences.bounded(
             messages.lazy.filter { $0.role == .user }.map(\.content).joined(separator: "\n"),
             bytes: Self.maximumBytes)
-        if let index = rules.firstIndex(where: { text.contains($0.regex) }) {
+        if let index = rules.firstIndex(where: { $0.pattern.isFound(in: text) }) {
             return Route(agent: rules[index].agent, reason: .rule(index))
         }
         let meant = text.isEmpty ? nil : await byMeaning?.best(for: text)

@@ -23,7 +23,11 @@ struct Handoff: Sendable, Equatable {
             isReadOnly: true)
     }
 
-    var result: ToolResult { ToolResult(.done, "\(agent) has the conversation now.") }
+    var result: ToolResult {
+        var result = ToolResult(.done, "\(agent) has the conversation now.")
+        result.newAgent = agent
+        return result
+    }
 
     /// What comes of a second hand-off in the same reply.
     static func late(after agent: String) -> ToolResult {
@@ -32,14 +36,6 @@ struct Handoff: Sendable, Equatable {
 
     /// How many stand in the steps of a turn.
     static func count(in messages: some Collection<Message>) -> Int {
-        messages.count { target(of: $0) != nil }
-    }
-
-    /// Who took over with this answer of a tool; nil of any other message.
-    static func target(of message: Message) -> String? {
-        guard message.role == .tool, message.toolOutcome == .done, let name = message.name,
-            let place = name.firstRange(of: prefix)
-        else { return nil }
-        return String(name[place.upperBound...])
+        messages.count { $0.newAgent != nil }
     }
 }

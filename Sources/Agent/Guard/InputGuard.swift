@@ -29,12 +29,10 @@ public struct InputGuard: Sendable {
     private let maxInputCharacters: Int
     private let forbidden: [Pattern]
 
-    /// A compiled pattern with the field that holds it.
+    /// A pattern with the field that holds it.
     private struct Pattern: Sendable {
         let field: String
-        // Safe to share: a Regex made from text holds no closures, and its program is compiled before it is
-        // shared.
-        nonisolated(unsafe) let regex: Regex<AnyRegexOutput>
+        let pattern: CompiledPattern
     }
 
     /// Compiles the patterns, once for the worker's life.
@@ -44,10 +42,7 @@ public struct InputGuard: Sendable {
         for (index, pattern) in rules.forbiddenPatterns.enumerated() {
             let field = "guard.forbiddenPatterns[\(index)]"
             do {
-                let regex = try Regex(pattern)
-                // The first match compiles the pattern's program; from then on matching only reads it.
-                _ = "".contains(regex)
-                forbidden.append(Pattern(field: field, regex: regex))
+                forbidden.append(Pattern(field: field, pattern: try CompiledPattern(pattern)))
             } catch {
                 throw InvalidRule(field: "spec." + field, reason: "not a regular expression")
             }
@@ -63,11 +58,11 @@ public struct InputGuard: Sendable {
                     message: "The new messages have more than \(maxInputCharacters) characters. Shorten them."
                 ))
         }
-        for pattern in forbidden where messages.contains(where: { $0.content.contains(pattern.regex) }) {
+        for rule in forbidden where messages.contains(where: { rule.pattern.isFound(in: $0.content) }) {
             return .refused(
                 Refusal(
-                    rule: pattern.field,
-                    message: "A message contains what this agent may not be sent (rule \(pattern.field))."))
+                    rule: rule.field,
+                    message: "A message contains what this agent may not be sent (rule \(rule.field))."))
         }
         let wantsMemory = messages.contains { $0.role == .user && MemoryWish.isWorthRecalling($0.content) }
         return .admitted(wantsMemory: wantsMemory)

@@ -21,7 +21,7 @@ extension Turn {
     /// The calls that wait for a person; none of a turn that doesn't wait.
     public var awaitingApproval: [ToolCall] {
         guard ending == .waiting else { return [] }
-        return ToolSteps(recorded: steps).open.filter { !$0.name.contains(Handoff.prefix) }
+        return ToolSteps(recorded: steps).open.filter { $0.approval == .awaited }
     }
 
     /// A turn that waits, brought to its end: its open calls are not made.

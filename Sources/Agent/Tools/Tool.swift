@@ -38,6 +38,8 @@ public struct ToolResult: Sendable, Hashable {
     public var text: String
     /// Of the models that were asked for it.
     public var usage: TokenUsage
+    /// The agent that has the conversation now, where the call handed it over.
+    public var newAgent: String?
     /// Whose text it is, where it is a skill's.
     public var skillText: SkillText?
 

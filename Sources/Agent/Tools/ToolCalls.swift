@@ -66,6 +66,7 @@ struct ToolCalls: Sendable {
             group.cancelAll()
         }
         if !unapproved.isEmpty, !state.isUnstorable, state.conversation?.ending != .cancelled {
+            for call in unapproved { state.steps.mark(call, .awaited) }
             state.isWaiting = true
             return
         }

@@ -40,18 +40,19 @@ struct ToolSteps: Sendable, Equatable {
     mutating func decide(_ decisions: [String: ApprovalDecision]) {
         for call in open {
             switch decisions[call.id] {
-            case .approved: approve(call.id)
+            case .approved: mark(call, .approved)
             case .refused(let reason): answer(call, .refused(because: reason))
             case nil: break
             }
         }
     }
 
-    private mutating func approve(_ id: String) {
+    /// Records how far the approval of an open call is.
+    mutating func mark(_ call: ToolCall, _ approval: CallApproval) {
         guard let asked = messages.lastIndex(where: { !($0.toolCalls ?? []).isEmpty }),
-            let place = messages[asked].toolCalls?.firstIndex(where: { $0.id == id })
+            let place = messages[asked].toolCalls?.firstIndex(where: { $0.id == call.id })
         else { return }
-        messages[asked].toolCalls?[place].isApproved = true
+        messages[asked].toolCalls?[place].approval = approval
     }
 
     mutating func ask(_ reply: Message) {
@@ -82,7 +83,7 @@ struct ToolSteps: Sendable, Equatable {
         messages.insert(
             Message(
                 role: .tool, content: result.text, name: call.name, toolCallID: call.id,
-                toolOutcome: result.outcome, skillText: result.skillText),
+                toolOutcome: result.outcome, newAgent: result.newAgent, skillText: result.skillText),
             at: place)
         return result
     }
@@ -103,7 +104,7 @@ extension TurnEvent {
                 let result = ToolResult(message.toolOutcome ?? .done, message.content)
                 return [
                     .toolResult(id: message.toolCallID ?? "", name: message.name ?? "", result)
-                ] + (Handoff.target(of: message).map { [.agentChanged(to: $0)] } ?? [])
+                ] + (message.newAgent.map { [.agentChanged(to: $0)] } ?? [])
             case .system, .user: return []
             }
         }

@@ -87,7 +87,7 @@ struct Toolbox: Sendable {
             let names = offers.map(\.name).joined(separator: ", ")
             return ToolResult(.notSent, "There is no tool \(call.name). The tools are: \(names).")
         }
-        guard !offer.tool.needsApproval || call.isApproved == true else {
+        guard !offer.tool.needsApproval || call.approval == .approved else {
             return ToolResult(
                 .notSent, "The call was not made: a person has to approve it, and can't be asked from here.")
         }
@@ -97,7 +97,7 @@ struct Toolbox: Sendable {
 
     /// The calls among these that wait for a person.
     func unapproved(_ calls: [ToolCall]) -> [ToolCall] {
-        calls.filter { offer($0.name)?.tool.needsApproval == true && $0.isApproved != true }
+        calls.filter { offer($0.name)?.tool.needsApproval == true && $0.approval != .approved }
     }
 
     /// Carries out several, side by side as far as their bound allows; in no order.

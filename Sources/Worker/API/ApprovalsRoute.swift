@@ -69,15 +69,9 @@ struct ApprovalsRequest: Sendable {
         return (id, isApproved ? .approved : .refused(reason: reason))
     }
 
-    /// What another worker is left that has to go on with the turn: it finds the decisions in the turn itself, and what was asked
-    /// too. So these words are never asked.
-    var goingOn: [UInt8] {
-        var json = JSONWriter()
-        json.beginObject()
-        json.field("turn_id", turnID.value)
-        json.field("input", "The turn goes on.")
-        json.endObject()
-        return json.bytes
+    /// - Parameter body: what another worker needs that has to go on with the turn.
+    func order(_ body: [UInt8]) -> TurnOrder {
+        TurnOrder(new: [], turnID: turnID, request: body, decisions: decisions)
     }
 }
 
@@ -86,10 +80,10 @@ extension PublicAPI {
         _ request: ServerRequest, _ caller: Credentials.Caller, _ id: String, _ origin: RequestOrigin
     ) async throws {
         let session = try SessionID(id, param: "session id")
-        let approvals = try ApprovalsRequest.parse(Array(request.body.readableBytesView))
+        let body = Array(request.body.readableBytesView)
+        let approvals = try ApprovalsRequest.parse(body)
         let scope = try scope(caller, request, user: approvals.user, session: session)
-        let order = TurnOrder(
-            new: [], turnID: approvals.turnID, request: approvals.goingOn, decisions: approvals.decisions)
+        let order = approvals.order(body)
         if followRunning(approvals.turnID, scope, request.exchange) { return }
         let writer = NativeTurnWriter(
             answering: .request(request.exchange), session: session, scope: scope, feeds: feeds,

@@ -102,7 +102,7 @@ extension PublicAPI {
         _ last: EventID, _ body: [UInt8], _ session: SessionID, _ scope: Scope, _ request: ServerRequest,
         _ caller: Credentials.Caller, _ origin: RequestOrigin
     ) async throws {
-        var order = try order(NativeTurnRequest.parse(body), body)
+        var order = try keptOrder(body)
         order.turnID = last.turn
         order.lastSeen = last
         let writer = NativeTurnWriter(
@@ -111,6 +111,13 @@ extension PublicAPI {
         try await place(request, caller, session, turn: last.turn, origin) { [order] others in
             try await run(order, scope, others, writer)
         }
+    }
+
+    /// What a worker kept of a turn is the request that began it, or the decision with which it went on.
+    private func keptOrder(_ body: [UInt8]) throws(APIError) -> TurnOrder {
+        // Neither has all that the other requires: what is no decision is a turn.
+        if let approvals = try? ApprovalsRequest.parse(body) { return approvals.order(body) }
+        return try order(NativeTurnRequest.parse(body), body)
     }
 
     /// Tells a turn from the history; where it is not there either, that it has to be sent again.

@@ -63,7 +63,7 @@ final class TurnReplyWriter<Reply: TurnReply>: Sendable {
             if followed {
                 var feed = NativeEventEncoder(turn: opening.turn)
                 let started = feed.started(
-                    session: session.value, agent: opening.agent, tier: opening.tier)
+                    session: session.value, agent: opening.agent, route: opening.route, tier: opening.tier)
                 feeds.publish(scope.session, [started], logged: false, end: nil)
                 state.feed = feed
             }

@@ -1,11 +1,27 @@
-"""HTTP servers of the tests' own on free loopback ports, in threads of this process."""
+"""Servers of the tests' own on loopback, in threads of this process: HTTP on free ports, and whatever takes connections as they are."""
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HOST = "127.0.0.1"
+
+
+def accept(listener: socket.socket, serve: Callable[[socket.socket], None]) -> None:
+    """Serves each connection in a thread of its own, until the listener is closed; returns at once."""
+
+    def run() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=serve, args=(client,), daemon=True).start()
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 class _Server(ThreadingHTTPServer):

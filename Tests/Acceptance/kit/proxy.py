@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
-import threading
 from typing import Literal
+
+from kit.loopback import accept
 
 Fault = Literal["at once", "after the answer", "within the answer"]
 
@@ -19,18 +20,10 @@ class LossyProxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = int(self._listener.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}/v1"
-        threading.Thread(target=self._accept, daemon=True).start()
+        accept(self._listener, self._carry)
 
     def close(self) -> None:
         self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
 
     def _carry(self, client: socket.socket) -> None:
         request = _without_keep_alive(_read_request(client))

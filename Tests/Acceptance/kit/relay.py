@@ -6,6 +6,8 @@ import socket
 import threading
 from collections.abc import Callable
 
+from kit.loopback import accept
+
 CHUNK = 65_536
 Connect = Callable[[], socket.socket]  # raises OSError where nobody is there
 
@@ -49,7 +51,7 @@ class Relay:
         self._listener, self._connect = listener, connect
         self._passages: set[_Passage] = set()
         self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        accept(self._listener, self._serve)
 
     @property
     def port(self) -> int:
@@ -70,14 +72,6 @@ class Relay:
             passages = list(self._passages)
         for passage in passages:
             passage.end()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         try:

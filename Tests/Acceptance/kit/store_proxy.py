@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from kit.loopback import accept
+
 PIECE = 65536
 
 
@@ -67,7 +69,7 @@ class StoreProxy:
         self._fault: Fault | None = None
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = int(self._listener.getsockname()[1])
-        threading.Thread(target=self._accept, daemon=True).start()
+        accept(self._listener, self._connect)
 
     def begin(self, fault: Fault) -> None:
         self._fault = fault
@@ -78,14 +80,6 @@ class StoreProxy:
     def close(self) -> None:
         self.end()
         self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return  # closed
-            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
         try:

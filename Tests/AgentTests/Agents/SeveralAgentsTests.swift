@@ -15,7 +15,7 @@ import Testing
     /// asks `stock`, `stock` asks `legal`.
     private func run(
         _ rounds: String, _ recorder: TurnRecorder, agent: String = "desk", steps: [Message] = [],
-        tools: ToolDesk? = nil
+        tools: ToolDesk? = nil, guarded: Set<String> = []
     ) async throws -> [String: String] {
         let names = ["desk", "billing", "stock", "legal"]
         let models = Dictionary(uniqueKeysWithValues: names.map { ($0, StandInModelServer.unique("agent")) })
@@ -32,7 +32,8 @@ import Testing
                 - {name: stock, description: Knows the store., instructions: You count., model: stock, agentTools: [legal], tools: \(tools == nil ? "[]" : "[desk]")}
                 - {name: legal, description: Knows the law., instructions: You judge., model: legal, agentTools: [stock]}
                 """)
-        let engine = try server.engine(spec, tools: tools.map { [$0.source] } ?? [ToolDesk().source])
+        let engine = try server.engine(
+            spec, tools: tools.map { [$0.source(guarded: guarded)] } ?? [ToolDesk().source])
         let input = TurnInput(
             turnID: .mint(), sessionID: "s", agent: agent,
             messages: [Message(role: .user, content: rounds)], steps: steps)
@@ -74,7 +75,10 @@ import Testing
         #expect(system(first.first).hasPrefix("You greet."))
         #expect(system(second.first).hasPrefix("You bill."))
         #expect(functions(first.first) == ["ask_stock", "ask_legal", "transfer_to_billing"])
-        #expect(functions(second.first) == ["look_up", "confirm", "book", "transfer_to_desk"])
+        #expect(
+            functions(second.first) == [
+                "look_up", "confirm", "book", "transfer_to_account", "transfer_to_desk",
+            ])
     }
 
     @Test("Of several hand-offs in one reply the first counts, and the calls beside them are made before it")
@@ -180,6 +184,20 @@ import Testing
         let fourth = TurnRecorder()
         _ = try await run(harmless, fourth, steps: Array(try #require(third.kept.first).steps))
         #expect(fourth.committed.first?.messages[2].toolOutcome == .done)
+    }
+
+    @Test(
+        "An agent that is asked can't pause for a person: what needs an approval is not called, and it is told so"
+    )
+    func askedAndGuarded() async throws {
+        let (recorder, desk) = (TurnRecorder(), ToolDesk())
+        _ = try await run(
+            #"[[["ask_stock","{\"question\":\"[[[\\\"book\\\",\\\"1\\\"]]]\"}"]]]"#, recorder, tools: desk,
+            guarded: ["book"])
+        #expect(desk.ledger.isEmpty)
+        let turn = try #require(recorder.committed.first)
+        #expect(turn.ending == .complete)
+        #expect(turn.messages[2].content.contains("a person has to approve it"))
     }
 
     @Test(

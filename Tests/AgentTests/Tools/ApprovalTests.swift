@@ -20,7 +20,7 @@ import Testing
         let spec = try server.spec(
             model: StandInModelServer.unique("agent"), tools: "[desk]",
             more: #"mcpServers: [{name: desk, url: "http://desk/mcp"}]"#)
-        let engine = try server.engine(spec, tools: [desk.source(guarded: ["book"])])
+        let engine = try server.engine(spec, tools: [desk.source(guarded: ["book", "transfer_to_account"])])
         let input = TurnInput(
             turnID: .mint(), sessionID: "s", agent: "assistant",
             messages: [Message(role: .user, content: rounds)], steps: Array(turn?.steps ?? []),
@@ -74,7 +74,7 @@ import Testing
             return
         }
         #expect(kept.ending == .running)
-        #expect(kept.steps.first?.toolCalls?.map(\.isApproved) == [nil, true])
+        #expect(kept.steps.first?.toolCalls?.map(\.approval) == [nil, .approved])
         let ended = try #require(recorder.committed.first)
         #expect(ended.ending == .complete)
         #expect(ended.reply == "Round 1. The tools said: look_up 1; parcel 17")
@@ -130,9 +130,33 @@ import Testing
         #expect(recorder.failure?.code == "commit_failed")
     }
 
+    @Test("A tool that is called as a hand-off would be is a tool: it waits, is made, and nobody takes over")
+    func namedAsHandoff() async throws {
+        let rounds = #"[[["transfer_to_account","7"]]]"#
+        let (first, desk) = (TurnRecorder(), ToolDesk())
+        try await run(first, desk, rounds: rounds)
+        #expect(first.awaited == ["call_1 transfer_to_account 7"])
+        let second = TurnRecorder()
+        try await run(
+            second, desk, rounds: rounds, after: first.committed.first, decisions: ["call_1": .approved])
+        #expect(desk.ledger.map(\.tool) == ["transfer_to_account"])
+        #expect(second.committed.first?.ending == .complete)
+        #expect(first.speakers + second.speakers == [])
+    }
+
+    @Test("The servers of a manifest have its time for a call")
+    func ofTheManifest() throws {
+        let spec = try server.spec(
+            model: "none", tools: "[desk]",
+            more: #"mcpServers: [{name: desk, url: "http://desk/mcp", timeout: 7s}]"#)
+        let sources = ToolSource.servers(
+            of: spec, headers: { _ in nil }, http: server.http, logger: server.logger)
+        #expect(sources.map(\.callLimit) == [.seconds(7)])
+    }
+
     @Test("An approval is part of the stored turn, and of no request to a model")
     func stored() throws {
-        let call = ToolCall(id: "1", name: "book", arguments: "{}", isApproved: true)
+        let call = ToolCall(id: "1", name: "book", arguments: "{}", approval: .approved)
         let message = Message(role: .assistant, content: "", toolCalls: [call])
         var writer = JSONWriter()
         Prompt(
@@ -141,7 +165,7 @@ import Testing
         )
         .write(to: &writer)
         let sent = String(decoding: writer.bytes, as: UTF8.self)
-        #expect(sent.contains(#""name":"book""#) && !sent.contains("approved"))
+        #expect(sent.contains(#""name":"book""#) && !sent.contains("appro"))
     }
 }
 

@@ -32,6 +32,8 @@ final class ToolDesk: Sendable {
             name: "confirm", description: "Confirms an order.", inputSchema: #"{"type":"object"}"#,
             isIdempotent: true),
         Tool(name: "book", description: "Books a parcel.", inputSchema: #"{"type":"object"}"#),
+        // Named as a hand-off would be.
+        Tool(name: "transfer_to_account", description: "Moves money.", inputSchema: #"{"type":"object"}"#),
     ]
 
     var source: ToolSource { source() }

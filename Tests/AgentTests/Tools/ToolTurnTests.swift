@@ -64,7 +64,8 @@ import Testing
             Issue.record("no tools were offered")
             return
         }
-        #expect(offered.map { $0["function"]?["name"] } == ["look_up", "confirm", "book"])
+        #expect(
+            offered.map { $0["function"]?["name"] } == ["look_up", "confirm", "book", "transfer_to_account"])
         #expect(offered[0]["function"]?["parameters"]?["type"] == "object")
     }
 
