@@ -19,11 +19,13 @@ public struct Message: Codable, Hashable, Sendable {
     public var newAgent: String?
     /// Whose text the content is; only on answers that hold a skill's. They are no part of what is remembered.
     public var skillText: SkillText?
+    /// The node of the workflow that said it, and how many times it had run: `talk/1`. Only on what is not a turn's last word.
+    public var node: String?
 
     public init(
         role: Role, content: String, name: String? = nil, toolCalls: [ToolCall]? = nil,
         toolCallID: String? = nil, toolOutcome: ToolOutcome? = nil, newAgent: String? = nil,
-        skillText: SkillText? = nil
+        skillText: SkillText? = nil, node: String? = nil
     ) {
         self.role = role
         self.content = content
@@ -33,10 +35,11 @@ public struct Message: Codable, Hashable, Sendable {
         self.toolOutcome = toolOutcome
         self.newAgent = newAgent
         self.skillText = skillText
+        self.node = node
     }
 
     enum CodingKeys: String, CodingKey {
-        case role, content, name
+        case role, content, name, node
         case toolCalls = "tool_calls"
         case toolCallID = "tool_call_id"
         case toolOutcome = "tool_outcome"

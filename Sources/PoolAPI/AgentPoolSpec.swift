@@ -172,28 +172,6 @@ extension AgentPoolSpec {
         }
     }
 
-    /// The graph of a turn, in place of the default one.
-    public struct Workflow: Codable, Sendable, Equatable {
-        public var nodes: [Node]
-        public var edges: [Edge]
-
-        public struct Node: Codable, Sendable, Equatable {
-            public var name: String
-            public var kind: NodeKind
-        }
-
-        public enum NodeKind: String, Codable, Sendable, CaseIterable {
-            case inputGuard, recall, converse, commit, summarize
-        }
-
-        public struct Edge: Codable, Sendable, Equatable {
-            public var from: String
-            public var to: String
-            /// The condition under which the edge is taken; absent, always.
-            public var when: String?
-        }
-    }
-
     /// What a message must keep to before a model sees it.
     public struct Guard: Codable, Sendable, Equatable {
         /// Unicode scalars of a turn's new messages, together.

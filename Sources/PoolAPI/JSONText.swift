@@ -201,3 +201,11 @@ struct JSONText {
         guard position > start else { throw error }
     }
 }
+
+extension JSONValue {
+    /// The value of a whole JSON text; nil where it is none.
+    public init?(json text: String) {
+        guard let value = try? JSONText.value(of: Array(text.utf8)) else { return nil }
+        self = value
+    }
+}

@@ -151,10 +151,30 @@ extension ManifestSchema {
     static let workflowRules = [
         Rule(
             """
-            self.edges.all(e, self.nodes.exists(n, n.name == e.from) && self.nodes.exists(n, n.name == e.to))
+            self.edges.all(e, self.nodes.exists(n, n.name == e.from) && \
+            (e.to == 'end' || self.nodes.exists(n, n.name == e.to)))
             """,
-            "edges must lead from a node's name to a node's name", at: "edges")
+            "edges must lead from a node's name to a node's name, or to end", at: "edges"),
+        Rule(
+            "!has(self.start) || self.nodes.exists(n, n.name == self.start)",
+            "start must be the name of a node", at: "start"),
+        Rule(
+            "self.nodes.exists_one(n, n.kind == 'commit')", "exactly one node must be of the kind commit",
+            at: "nodes"),
     ]
+
+    static let workflowNodeRules =
+        ["callTool", "httpCall", "condition", "parallel"].map { (kind: String) in
+            Rule(
+                "has(self.\(kind)) == (self.kind == '\(kind)')",
+                "\(kind) belongs to nodes of the kind \(kind), and they need it", at: kind)
+        } + [
+            Rule(
+                "!has(self.converse) || self.kind == 'converse'",
+                "converse belongs to nodes of the kind converse: remove it, or change the kind",
+                at: "converse"),
+            Rule("self.name != 'end'", "end is where edges end a turn: choose another name", at: "name"),
+        ]
 
     static let memoryRules = [
         Rule(

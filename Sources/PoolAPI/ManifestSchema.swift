@@ -19,8 +19,7 @@ enum ManifestSchema {
         Field(
             "skills", "Folders of instructions and files that agents read when they need them.",
             .list(skill, 0...64, .field("name")), .defaults([])),
-        Field("workflow", "The graph of a turn, in place of the default one.", workflow)
-            .notYet("a workflow of one's own is"),
+        Field("workflow", "The graph of a turn, in place of the default one.", workflow),
         Field("guard", "What a message must keep to before a model sees it.", inputGuard, .defaults([:])),
         Field("memory", "The three tiers of memory.", memory, .defaults([:])),
         Field("concurrency", "Limits of one pod.", concurrency, .defaults([:])),
@@ -135,24 +134,6 @@ enum ManifestSchema {
         Field("claimName", "A PersistentVolumeClaim in the pool's namespace.", .objectName, .required),
         Field("subPath", "The skill's folder in the volume; absent, its root.", .text(1...253, .innerPath)),
     ])
-
-    private static let workflow = Schema.object([
-        Field(
-            "nodes", "The steps of a turn.",
-            .list(
-                .object([
-                    Field("name", "How edges name it.", .name, .required),
-                    Field("kind", "What it does.", .choice(AgentPoolSpec.Workflow.NodeKind.self), .required),
-                ]), 1...32, .field("name")), .required),
-        Field(
-            "edges", "The order of the steps.",
-            .list(
-                .object([
-                    Field("from", "The name of a node.", .name, .required),
-                    Field("to", "The name of a node.", .name, .required),
-                    Field("when", "The condition to take it; absent, always.", .text(1...63)),
-                ]), 0...128), .defaults([])),
-    ]).checking(workflowRules)
 
     private static let inputGuard = Schema.object([
         Field(

@@ -24,6 +24,9 @@ enum SpecDefaults {
                 in: &models)
         }
         spec["models"] = .array(models)
+        if let workflow = spec["workflow"] {
+            spec["workflow"] = workflow.filling("start", workflow["nodes"]?.elements?.first?["name"] ?? "")
+        }
 
         let turnTimeout = spec["concurrency"]?["turnTimeout"] ?? "10m"
         spec["drain"] = spec["drain"]?.filling("timeout", turnTimeout)

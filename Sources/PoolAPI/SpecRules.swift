@@ -7,10 +7,10 @@ struct SpecRules {
         let mend: String
     }
 
-    private let spec: AgentPoolSpec
+    let spec: AgentPoolSpec
     /// Whether the manifest writes `auth.mode` itself; without it, no authentication is only a laptop's default.
     private let authModeIsGiven: Bool
-    private var violations: [Violation] = []
+    private(set) var violations: [Violation] = []
 
     /// The violations of a specification whose defaults are filled in.
     static func violations(of spec: AgentPoolSpec, authModeIsGiven: Bool) -> [Violation] {
@@ -35,13 +35,12 @@ struct SpecRules {
         self.authModeIsGiven = authModeIsGiven
     }
 
-    private mutating func report(_ path: String, _ message: String, _ mend: String) {
+    mutating func report(_ path: String, _ message: String, _ mend: String) {
         violations.append(Violation(path: path, message: message, mend: mend))
     }
 
     /// Reports a reference to a name that does not exist.
-    private mutating func requireName(_ name: String, of kind: String, among names: [String], at path: String)
-    {
+    mutating func requireName(_ name: String, of kind: String, among names: [String], at path: String) {
         guard !names.contains(name) else { return }
         let mend =
             if let nearest = NearestName.of(name, among: names) {
@@ -133,7 +132,7 @@ struct SpecRules {
         }
     }
 
-    private mutating func requirePattern(_ pattern: String, at path: String) {
+    mutating func requirePattern(_ pattern: String, at path: String) {
         do {
             _ = try Regex(pattern)
         } catch {
@@ -167,15 +166,6 @@ struct SpecRules {
                     "remove one of them")
             default: break
             }
-        }
-    }
-
-    private mutating func checkWorkflow() {
-        guard let workflow = spec.workflow else { return }
-        let nodes = workflow.nodes.map(\.name)
-        for (index, edge) in workflow.edges.enumerated() {
-            requireName(edge.from, of: "node", among: nodes, at: "workflow.edges[\(index)].from")
-            requireName(edge.to, of: "node", among: nodes, at: "workflow.edges[\(index)].to")
         }
     }
 

@@ -65,7 +65,7 @@ public struct AgentWorker: Service {
         skills.refresh()
         let engine = try TurnEngine(
             spec: spec,
-            tools: ToolSource.servers(
+            tools: ToolSource.all(
                 of: spec, headers: { [secrets] in secrets.secret($0.name) }, http: http, logger: logger),
             skills: skills, secrets: { [secrets] in secrets.value($0) }, http: http, logger: logger, now: now)
         let credentials = SharedCredentials(try readCredentials())

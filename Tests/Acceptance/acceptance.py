@@ -26,6 +26,7 @@ import secure_redis
 import skills
 import slow_reader
 import two_workers
+import workflow
 from kit.checks import Checks, run
 
 
@@ -43,6 +44,7 @@ def main() -> None:
         "mcp_tools": mcp_tools.program,
         "approvals": approvals.program,
         "skills": skills.program,
+        "workflow": workflow.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,
         "refusals": refusals.program,

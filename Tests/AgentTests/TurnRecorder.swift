@@ -74,7 +74,7 @@ final class TurnRecorder: Sendable {
 
     private static func word(_ event: TurnEvent) -> String? {
         switch event {
-        case .step(let name): "step \(name)"
+        case .step(let name, _): "step \(name)"
         case .recalled: "memories"
         case .text, .toolCall, .toolResult, .agentChanged, .approvalRequired: nil
         case .committed: "committed"

@@ -1,9 +1,10 @@
 import Memory
+import PoolAPI
 import Testing
 
 @testable import Agent
 
-@Suite struct WorkflowTests {
+@Suite("Which node follows which") struct WorkflowTests {
     private static func state(_ change: (inout TurnState) -> Void = { _ in }) throws -> TurnState {
         let turnID = try #require(TurnID("t1"))
         var state = TurnState(
@@ -12,18 +13,23 @@ import Testing
         return state
     }
 
+    private static func outcome(plan: ArchivePlan? = nil) throws -> CommitOutcome {
+        let turnID = try #require(TurnID("t1"))
+        let turn = Turn(id: turnID, messages: [], agent: "a", startedAt: 0, finishedAt: 0)
+        return CommitOutcome(sequence: 10, plan: plan, stored: StoredTurn(sequence: 10, turn: turn))
+    }
+
     private static let plan = ArchivePlan(
         scope: Scope(principal: Principal(pool: "p", credential: "c", endUser: nil), sessionID: "s"),
         agent: "a", first: 1,
         last: 10, generation: 0, createdAt: 0)
 
-    /// The nodes that a turn passes where nothing changes its state on the way.
-    private static func path(_ state: TurnState) -> [String] {
-        var path: [String] = []
-        var next: String? = Workflow.standard.start
-        while let name = next {
-            path.append(name)
-            next = Workflow.standard.next(after: name, state: state)
+    /// The nodes that a turn passes where nothing changes its state on the way but the commit.
+    private static func path(_ state: TurnState, plan: ArchivePlan? = nil) throws -> [String] {
+        var (path, state, walk) = ([String](), state, WorkflowWalk(.standard))
+        while let visit = walk.next(state) {
+            path.append(visit.node.name)
+            if visit.node.kind == .commit { state.outcome = try outcome(plan: plan) }
         }
         return path
     }
@@ -31,80 +37,56 @@ import Testing
     @Test("A turn that wants memory passes the guard, recall, converse and commit, in this order")
     func withMemory() throws {
         let state = try Self.state { $0.wantsMemory = true }
-        #expect(Self.path(state) == ["inputGuard", "recall", "converse", "commit"])
+        #expect(try Self.path(state) == ["inputGuard", "recall", "converse", "commit"])
     }
 
     @Test("A turn that wants no memory goes from the guard to converse")
     func withoutMemory() throws {
-        #expect(Self.path(try Self.state()) == ["inputGuard", "converse", "commit"])
+        #expect(try Self.path(Self.state()) == ["inputGuard", "converse", "commit"])
     }
 
-    @Test("A refused turn ends at the guard, even if it wanted memory")
+    @Test("A summary follows a commit that left a plan, and only such a one")
+    func planned() throws {
+        #expect(
+            try Self.path(Self.state(), plan: Self.plan)
+                == ["inputGuard", "converse", "commit", "summarize"])
+    }
+
+    @Test("A turn that failed ends where it is, before its commit")
     func refused() throws {
         let state = try Self.state {
             $0.wantsMemory = true
             $0.failure = .refused(InputGuard.Refusal(rule: "r", message: "m"))
         }
-        #expect(Self.path(state) == ["inputGuard"])
-    }
-
-    @Test("A turn without any reply ends before commit")
-    func unanswered() throws {
-        let state = try Self.state { $0.conversation = Conversation(failedWith: .cancelled) }
-        #expect(Self.path(state) == ["inputGuard", "converse"])
-    }
-
-    @Test("A summary follows a commit that left a plan, and only such a one")
-    func planned() throws {
-        let turnID = try #require(TurnID("t1"))
-        let turn = Turn(id: turnID, messages: [], agent: "a", startedAt: 0, finishedAt: 0)
-        let state = try Self.state {
-            $0.outcome = CommitOutcome(
-                sequence: 10, plan: Self.plan, stored: StoredTurn(sequence: 10, turn: turn))
+        for node in ["inputGuard", "recall", "converse", "commit"] {
+            #expect(Workflow.standard.next(after: node, state) == nil)
         }
-        #expect(Self.path(state) == ["inputGuard", "converse", "commit", "summarize"])
     }
 
-    @Test("Edges are tried in their order and the first that holds is taken")
+    @Test("What waits for a person or was cut off is stored next, wherever it is")
+    func toBeStored() throws {
+        let waiting = try Self.state { $0.isWaiting = true }
+        let cut = try Self.state {
+            var conversation = Conversation()
+            conversation.ending = .cancelled
+            $0.conversation = conversation
+        }
+        for state in [waiting, cut] {
+            #expect(Workflow.standard.next(after: "recall", state)?.name == "commit")
+        }
+    }
+
+    @Test("The first edge is taken whose condition holds, and each visit of a node has a mark of its own")
     func order() throws {
-        let nodes = ["a", "b", "c"].map { Workflow.Node(name: $0, kind: .inputGuard) }
-        let edges = [
-            Workflow.Edge(from: "a", to: "b", when: .memoryWanted), Workflow.Edge(from: "a", to: "c"),
-            Workflow.Edge(from: "b", to: "c"),
-        ]
-        let workflow = try Workflow(start: "a", nodes: nodes, edges: edges)
-        #expect(workflow.next(after: "a", state: try Self.state()) == "c")
-        #expect(workflow.next(after: "a", state: try Self.state { $0.wantsMemory = true }) == "b")
-        #expect(workflow.next(after: "c", state: try Self.state()) == nil)
-    }
-
-    @Test("The standard graph passes its own validation")
-    func standardIsValid() throws {
-        let standard = Workflow.standard
-        #expect(try Workflow(start: standard.start, nodes: standard.nodes, edges: standard.edges) == standard)
-    }
-
-    @Test("A graph that can't work is refused with the names at fault")
-    func invalid() {
-        func fault(_ names: [String], _ edges: [Workflow.Edge]) -> WorkflowError? {
-            let nodes = names.map { Workflow.Node(name: $0, kind: .converse) }
-            do {
-                _ = try Workflow(start: "a", nodes: nodes, edges: edges)
-                return nil
-            } catch {
-                return error
-            }
-        }
-        let ab = Workflow.Edge(from: "a", to: "b")
-        #expect(fault(["a", "a"], []) == .duplicateNode("a"))
-        #expect(fault(["b"], []) == .unknownNode("a"))
-        #expect(fault(["a"], [ab]) == .unknownNode("b"))
-        #expect(fault(["a", "b"], []) == .unreachableNode("b"))
-        #expect(fault(["a", "b"], [ab, Workflow.Edge(from: "b", to: "a")]) == .cycle(["a", "b", "a"]))
-        #expect(fault(["a"], [Workflow.Edge(from: "a", to: "a", when: .refused)]) == .cycle(["a", "a"]))
-        #expect(
-            fault(["a", "b"], [ab, Workflow.Edge(from: "a", to: nil, when: .refused)])
-                == .deadEdge(from: "a", to: nil))
-        #expect(fault(["a", "b"], [Workflow.Edge(from: "a", to: "b", when: .refused)]) == nil)
+        let graph = AgentPoolSpec.Workflow(
+            start: "a", nodes: [.init(name: "a", kind: .recall), .init(name: "b", kind: .recall)],
+            edges: [.init(from: "a", to: "b", when: .failed), .init(from: "a", to: "a")])
+        var walk = WorkflowWalk(try Workflow(graph))
+        let state = try Self.state()
+        #expect(walk.next(state)?.mark == "a/1")
+        #expect(walk.next(state)?.mark == "a/2")
+        #expect(walk.next(try Self.state { $0.isFailed = true })?.mark == "b/1")
+        #expect(walk.next(state) == nil)
+        #expect(walk.visits == 3)
     }
 }

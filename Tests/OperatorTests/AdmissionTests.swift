@@ -50,7 +50,7 @@ import Testing
 
     @Test func theExamplesAreTaken() async throws {
         try await Stage.with(.real) { stage in
-            for file in ["examples/minimal.yaml", "examples/support.yaml"] {
+            for file in ["examples/minimal.yaml", "examples/support.yaml", "examples/workflow.yaml"] {
                 for document in try Manifests.file(file) where document["kind"] == "AgentPool" {
                     try await stage.apply(document, .agentPools, dryRun: true)
                 }

@@ -66,10 +66,6 @@ import Testing
             "skills: [{name: s, configMapRef: {name: c, items: [{key: a, path: /etc/a}]}}]",
             "skills[0].configMapRef.items[0].path", "is not a relative path"
         ),
-        (
-            "workflow: {nodes: [{name: n, kind: commit}], edges: [{from: n, to: o}]}", "workflow.edges[0].to",
-            "no node is called \"o\""
-        ),
     ]
 
     @Test("A rule between fields is named at the field to mend", arguments: rules)

@@ -74,7 +74,7 @@ struct ResponseStreamTests {
     @Test("of plain text is told in the documented order, its events numbered from 0")
     func plainText() throws {
         var encoder = try encoder()
-        #expect(encoder.events([.step(name: "converse")]) == nil)
+        #expect(encoder.events([.step(name: "converse", kind: .converse)]) == nil)
         let first = encoder.events([.text("He\"llo\n"), .text("\u{1F600}")])
         let told = try events(first, encoder.end(try report(), now: 9))
         #expect(

@@ -30,28 +30,31 @@ extension ToolSource {
     /// How long a call of a server's tool may take.
     public static let callLimit: Duration = .seconds(60)
 
-    /// The servers that `spec.mcpServers` names.
+    /// The servers that `spec.mcpServers` names, and the requests of the workflow.
     ///
     /// - Parameter headers: answers a Secret's keys, nil where there is none. Asked at every request.
-    public static func servers(
+    public static func all(
         of spec: AgentPoolSpec, headers: @escaping @Sendable (ObjectRef) -> [String: String]?,
         http: HTTPClient, logger: Logger
     ) -> [ToolSource] {
-        spec.mcpServers.enumerated().map { index, server in
-            let client = MCPClient(
-                name: server.name, field: "spec.mcpServers[\(index)]", url: server.url, allow: server.allow,
-                headers: { server.headersSecretRef.map(headers) ?? [:] }, http: http, logger: logger)
-            let guarded = Set(server.requireApproval)
-            return ToolSource(
-                name: server.name, callLimit: server.timeout.duration,
-                list: { limit in
-                    try await client.tools(within: limit).map { tool in
-                        var tool = tool
-                        tool.needsApproval = guarded.contains(tool.name)
-                        return tool
-                    }
-                },
-                call: { await client.call($0, arguments: $1, within: $2, progress: { _ in }) })
-        }
+        let requests = HTTPCalls(of: spec.workflow?.nodes ?? [], headers: headers, http: http).source
+        return [requests]
+            + spec.mcpServers.enumerated().map { index, server in
+                let client = MCPClient(
+                    name: server.name, field: "spec.mcpServers[\(index)]", url: server.url,
+                    allow: server.allow,
+                    headers: { server.headersSecretRef.map(headers) ?? [:] }, http: http, logger: logger)
+                let guarded = Set(server.requireApproval)
+                return ToolSource(
+                    name: server.name, callLimit: server.timeout.duration,
+                    list: { limit in
+                        try await client.tools(within: limit).map { tool in
+                            var tool = tool
+                            tool.needsApproval = guarded.contains(tool.name)
+                            return tool
+                        }
+                    },
+                    call: { await client.call($0, arguments: $1, within: $2, progress: { _ in }) })
+            }
     }
 }

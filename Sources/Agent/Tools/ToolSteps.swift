@@ -8,14 +8,18 @@ struct ToolSteps: Sendable, Equatable {
     private var room: Int
 
     static let maximumBytes = 1 << 20
+    static let separator = "\n\n"
     static let unknownText = """
         No answer came to this call, and it may have taken effect. Don't call the tool again for the same purpose \
         without making sure of that.
         """
 
-    /// - Parameter recorded: the steps of an earlier attempt. What the model said last, without asking for a tool, it is asked anew.
+    /// - Parameter recorded: the steps of an earlier attempt. What was said last, without asking for a tool and before the workflow
+    ///   went on, is asked anew.
     init(recorded: some Collection<Message> = []) {
-        let end = recorded.reversed().drop { $0.role != .tool && ($0.toolCalls ?? []).isEmpty }.count
+        let end = recorded.reversed().drop {
+            $0.role != .tool && ($0.toolCalls ?? []).isEmpty && $0.node == nil
+        }.count
         messages = Array(recorded.prefix(end))
         room = Self.maximumBytes
         for message in messages where message.role == .tool { room -= message.content.utf8.count }
@@ -34,6 +38,40 @@ struct ToolSteps: Sendable, Equatable {
         guard let asked = messages.lastIndex(where: { !($0.toolCalls ?? []).isEmpty }) else { return [] }
         let answered = Set(messages[asked...].compactMap(\.toolCallID))
         return (messages[asked].toolCalls ?? []).filter { !answered.contains($0.id) }
+    }
+
+    /// What a visit of a node asked for first; nil where it has asked for nothing.
+    func calls(of mark: String) -> [ToolCall]? {
+        messages.first { $0.node == mark && !($0.toolCalls ?? []).isEmpty }?.toolCalls
+    }
+
+    /// What a visit of a node said to its end; nil where it is not at its end.
+    func reply(of mark: String) -> String? {
+        messages.first { $0.node == mark && ($0.toolCalls ?? []).isEmpty }?.content
+    }
+
+    /// Ends the reply that another node's is about to follow with an empty line, so that a reader sees two.
+    ///
+    /// - Returns: false where none stands there, or its end does already.
+    mutating func separateReplies() -> Bool {
+        let isReply = { (message: Message) in message.node != nil && (message.toolCalls ?? []).isEmpty }
+        guard let place = messages.lastIndex(where: { $0.role == .assistant && !$0.content.isEmpty }),
+            isReply(messages[place]), !messages[place].content.hasSuffix(Self.separator)
+        else { return false }
+        messages[place].content += Self.separator
+        return true
+    }
+
+    func answer(to call: ToolCall) -> Message? {
+        messages.first { $0.role == .tool && $0.toolCallID == call.id }
+    }
+
+    /// The id, or one like it that no call has.
+    func freeID(_ id: String) -> String {
+        let taken = callIDs
+        var id = id
+        while taken.contains(id) { id += "_" }
+        return id
     }
 
     /// Records what a person decided about open calls: those that are refused are answered by that.

@@ -15,45 +15,59 @@ extension TurnEngine {
     /// A server that doesn't tell its tools in this time is done without.
     static let listingLimit: Duration = .seconds(2)
 
-    func converse(_ state: inout TurnState, _ around: Surroundings, preface: [TurnEvent]) async {
-        let asked = ContinuousClock.now
-        defer { state.timings.model = asked.duration(to: .now) }
-        state.steps = ToolSteps(recorded: state.input.steps)
-        var areRecorded = true
+    /// Goes on with a turn of an earlier attempt: what a person decided is durable before anything follows from it.
+    func resume(_ state: inout TurnState, _ around: Surroundings) async {
         if let decisions = state.input.decisions {
             state.steps.decide(decisions)
-            areRecorded = false
+            state.areRecorded = false
             // From here on it may be that a call which is open was made.
             await keep(&state, around)
         }
-        var untold = preface + state.steps.events
-        guard !state.isUnstorable else { return }
+        state.untold = state.steps.events
+    }
+
+    /// - Parameter agent: who answers; nil: whoever has the session.
+    func converse(
+        _ state: inout TurnState, _ around: Surroundings, as agent: String?, at visit: WorkflowWalk.Visit
+    ) async {
+        let asked = ContinuousClock.now
+        defer {
+            state.timings.model = (state.timings.model ?? .zero) + asked.duration(to: .now)
+            state.outputs[visit.node.name] = state.conversation?.reply.text
+        }
+        // An earlier attempt has got past it.
+        guard state.steps.reply(of: visit.mark) == nil else { return }
+        state.closeReply()
+        if let agent, agent != state.agent, state.steps.calls(of: visit.mark) == nil {
+            state.agent = agent
+            state.untold.append(.agentChanged(to: agent))
+        }
+        state.conversationMark = visit.mark
+        if state.steps.separateReplies() { state.untold.append(.text(ToolSteps.separator)) }
         repeat {
             guard let agent = roster.member(state.agent) else {
                 state.conversation = Conversation(failedWith: .unknownAgent(state.agent))
-                if state.satisfies(.unanswered) { state.failure = state.conversation?.failure }
+                if state.isUnanswered { state.failure = state.conversation?.failure }
                 return
             }
             let toolbox = await toolbox(of: agent, state)
             repeat {
-                let calls = ToolCalls(toolbox: toolbox, areRecorded: areRecorded)
                 if !state.steps.open.isEmpty {
+                    let calls = ToolCalls(toolbox: toolbox, areRecorded: state.areRecorded)
                     await calls.carryOut(
-                        &state, around, within: remaining(around), preface: untold,
+                        &state, around, within: remaining(around), preface: state.takeUntold(),
                         keep: { await keep(&$0, around) })
-                    untold = []
-                    if state.isWaiting || state.conversation?.ending == .cancelled || state.isUnstorable {
-                        return
-                    }
+                    if state.isToBeStored || state.isUnstorable { return }
                     if state.agent != agent.name { break }
                 }
-                areRecorded = false
-                await ask(agent, toolbox, &state, around, preface: untold)
-                untold = []
+                state.areRecorded = false
+                await ask(agent, toolbox, &state, around)
                 guard let reply = state.conversation?.reply, state.conversation?.ending == .complete,
                     !reply.toolCalls.isEmpty, !toolbox.isEmpty, state.steps.rounds < Self.maximumRounds
                 else { return }
-                state.steps.ask(reply.message)
+                var message = reply.message
+                message.node = visit.mark
+                state.steps.ask(message)
                 state.usage = state.usage + reply.usage
                 state.conversation = nil
                 await keep(&state, around)
@@ -71,20 +85,19 @@ extension TurnEngine {
     }
 
     /// Makes the turn durable as far as it got.
-    private func keep(_ state: inout TurnState, _ around: Surroundings) async {
+    func keep(_ state: inout TurnState, _ around: Surroundings) async {
         do { try await around.memory.keep(state.runningTurn(at: now())) } catch {
             state.isUnstorable = true
             state.failure = TurnFailure(commit: error)
         }
     }
 
-    private func remaining(_ around: Surroundings) -> Duration {
+    func remaining(_ around: Surroundings) -> Duration {
         max(.milliseconds(1), turnTimeout - around.started.duration(to: .now))
     }
 
     private func ask(
-        _ agent: AgentRoster.Member, _ toolbox: Toolbox, _ state: inout TurnState, _ around: Surroundings,
-        preface: [TurnEvent]
+        _ agent: AgentRoster.Member, _ toolbox: Toolbox, _ state: inout TurnState, _ around: Surroundings
     ) async {
         let input = state.input
         let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
@@ -103,7 +116,8 @@ extension TurnEngine {
                     functions: toolbox.functions, mayCall: state.steps.rounds < Self.maximumRounds,
                     sampling: input.overrides,
                     timeout: timeout),
-                timeout: timeout, clientLeft: around.clientLeft, emit: around.emit, preface: preface,
+                timeout: timeout, clientLeft: around.clientLeft, emit: around.emit,
+                preface: state.takeUntold(),
                 callIDs: state.steps.callIDs))
         if state.timings.firstToken == nil {
             state.timings.firstToken = conversation.firstDelta.map { around.started.duration(to: $0) }
@@ -113,7 +127,7 @@ extension TurnEngine {
                 prompt: prompt, reply: conversation.reply.text)
         }
         state.conversation = conversation
-        if state.satisfies(.unanswered) { state.failure = conversation.failure }
+        if state.isUnanswered { state.failure = conversation.failure }
     }
 }
 

@@ -27,6 +27,8 @@ public struct TurnEngine: Sendable {
     private let workflow: Workflow
     private let inputGuard: InputGuard
     let roster: AgentRoster
+    /// All that a workflow may call.
+    let toolSources: [ToolSource]
     let turnTimeout: Duration
     let logger: Logger
     let now: @Sendable () -> Int64
@@ -36,7 +38,7 @@ public struct TurnEngine: Sendable {
     ///
     /// - Parameters:
     ///   - spec: with its defaults filled in.
-    ///   - tools: the servers that `spec.mcpServers` names.
+    ///   - tools: the servers that `spec.mcpServers` names, and the requests of the workflow.
     ///   - skills: the folders that `spec.skills` names.
     ///   - secrets: answers the current value of a Secret's key, nil where there is none. Asked at every call
     ///     of a model.
@@ -46,7 +48,8 @@ public struct TurnEngine: Sendable {
         secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient, logger: Logger,
         now: @escaping @Sendable () -> Int64
     ) throws {
-        workflow = .standard
+        workflow = try spec.workflow.map(Workflow.init) ?? .standard
+        toolSources = tools
         inputGuard = try InputGuard(spec.guard)
         roster = try AgentRoster(
             spec, tools: tools, skills: skills ?? SkillShelf(logger: logger), secrets: secrets, http: http)
@@ -82,53 +85,70 @@ public struct TurnEngine: Sendable {
     /// - Parameters:
     ///   - clientLeft: returns when the client is gone, or at once when its task is cancelled; nil for turns
     ///     that run on without.
+    ///   - stepped: told of each node that has run.
     ///   - emit: called with the events that arrived together, one call at a time. May suspend while the
     ///     client reads slowly, obeys cancellation, and throws when the client is gone.
     public func run(
         _ input: TurnInput, memory: TurnMemory, clientLeft: (@Sendable () async -> Void)?,
+        stepped: @Sendable (WorkflowStep) -> Void = { _ in },
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) async {
         var state = TurnState(input: input, startedAt: now())
-        let started = ContinuousClock.now
-        var untold: [TurnEvent] = []
+        let around = Surroundings(memory: memory, started: .now, clientLeft: clientLeft, emit: emit)
+        await resume(&state, around)
+        var walk = WorkflowWalk(workflow)
         var isSettled = false
-        var next: String? = workflow.start
-        while let name = next, let kind = workflow.kind(of: name) {
-            untold.append(.step(name: name))
-            switch kind {
-            case .inputGuard:
-                judge(&state)
-            case .recall:
-                await recall(&state, memory)
-                if let recall = state.recall { untold.append(.recalled(recall)) }
-            case .converse:
-                let preface = untold
-                untold = []
-                await converse(
-                    &state,
-                    Surroundings(
-                        memory: memory, started: started, clientLeft: clientLeft, emit: emit),
-                    preface: preface)
-            case .commit:
-                await commit(&state, memory)
-            case .summarize:
-                if let plan = state.outcome?.plan { await memory.archive(plan) }
+        while let visit = walk.next(state) {
+            guard walk.visits <= Workflow.maximumVisits || state.outcome != nil else {
+                state.failure = .endlessWorkflow
+                break
             }
+            state.untold.append(.step(name: visit.node.name, kind: visit.node.kind))
+            let began = ContinuousClock.now
+            await perform(visit, &state, around)
+            stepped(
+                WorkflowStep(
+                    name: visit.node.name, kind: visit.node.kind, duration: began.duration(to: .now)))
             if !isSettled, state.outcome != nil || state.failure != nil {
                 isSettled = true
-                log(state)
-                do {
-                    try await emit(untold + state.finalEvents)
-                } catch {
-                    // The client is gone; the turn is what it is, and the workflow goes on to archive it.
-                }
+                await settle(&state, around)
             }
-            next = workflow.next(after: name, state: state)
         }
+        if !isSettled { await settle(&state, around) }
     }
 }
 
 extension TurnEngine {
+    private func perform(
+        _ visit: WorkflowWalk.Visit, _ state: inout TurnState, _ around: Surroundings
+    ) async {
+        switch visit.node.work {
+        case .inputGuard: judge(&state)
+        case .recall:
+            await recall(&state, around.memory)
+            if let recall = state.recall { state.untold.append(.recalled(recall)) }
+        case .converse(let agent): await converse(&state, around, as: agent, at: visit)
+        case .calls(let calls, let recalls):
+            await make(calls, recalls: recalls, &state, around, at: visit)
+        case .condition(let condition):
+            state.isMatched = condition.holds(state)
+            state.outputs[visit.node.name] = "\(state.isMatched)"
+        case .commit: await commit(&state, around.memory)
+        case .summarize:
+            if let plan = state.outcome?.plan { await around.memory.archive(plan) }
+        }
+    }
+
+    /// Tells how the turn ended.
+    private func settle(_ state: inout TurnState, _ around: Surroundings) async {
+        log(state)
+        do {
+            try await around.emit(state.takeUntold() + state.finalEvents)
+        } catch {
+            // The client is gone; the turn is what it is, and the workflow goes on to archive it.
+        }
+    }
+
     private func judge(_ state: inout TurnState) {
         let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
         switch inputGuard.judge(instructions + state.input.messages) {

@@ -5,7 +5,7 @@ import Memory
 /// ends with both, in one array: what there was is committed, then the failure is told.
 public enum TurnEvent: Sendable {
     /// A node of the workflow begins. Told together with what comes next, not ahead of it.
-    case step(name: String)
+    case step(name: String, kind: Workflow.NodeKind)
     case recalled(Recall)
     /// A piece of the reply, as the model cut it.
     case text(String)

@@ -23,6 +23,12 @@ extension TurnFailure {
         message: "This turn id was answered elsewhere meanwhile, in other words; send it again for those.",
         status: 409, code: "turn_answered_elsewhere", isRetryable: true)
 
+    static let endlessWorkflow = TurnFailure(
+        kind: .model,
+        message:
+            "The turn went through \(Workflow.maximumVisits) nodes of spec.workflow without coming to its end.",
+        status: 500, code: "workflow_endless", isRetryable: false)
+
     static func unknownAgent(_ name: String) -> TurnFailure {
         TurnFailure(
             kind: .model, message: "The pool has no agent \(name).", status: 404, code: "unknown_agent",

@@ -1,4 +1,5 @@
 import Memory
+import PoolAPI
 
 /// The state that is passed through a turn's workflow: each node answers what it adds, nothing is shared.
 public struct TurnState: Sendable {
@@ -11,14 +12,26 @@ public struct TurnState: Sendable {
     public internal(set) var recall: Recall?
     /// What came of asking the model, the last time in this turn; nil before that.
     public internal(set) var conversation: Conversation?
-    /// The calls of tools before that, with their answers.
-    var steps = ToolSteps()
+    /// The visit of a node that asked it.
+    var conversationMark: String?
+    /// What was said and called before that, with the calls' answers.
+    var steps: ToolSteps
+    /// Open calls are another attempt's: whether they took effect is not known.
+    var areRecorded = true
     /// Of the replies before the last one.
     var usage = TokenUsage()
     /// Open calls need a person's approval.
     var isWaiting = false
     /// A step could not be made durable: then the turn can't be either.
     var isUnstorable = false
+    /// The last condition's pattern was found.
+    var isMatched = false
+    /// A call of the last node that makes calls was not done.
+    var isFailed = false
+    /// What came of each node that has run, by its name.
+    var outputs: [String: String] = [:]
+    /// Events that are told with the next ones.
+    var untold: [TurnEvent] = []
     public internal(set) var outcome: CommitOutcome?
     /// What ended the turn early, or follows its commit.
     public internal(set) var failure: TurnFailure?
@@ -27,27 +40,69 @@ public struct TurnState: Sendable {
     public init(input: TurnInput, startedAt: Int64) {
         self.input = input
         agent = input.agent
+        steps = ToolSteps(recorded: input.steps)
         self.startedAt = startedAt
     }
 
     /// Whether an edge with this condition may be taken.
-    public func satisfies(_ condition: Workflow.Condition) -> Bool {
+    func satisfies(_ condition: AgentPoolSpec.Workflow.When) -> Bool {
         switch condition {
-        case .always: true
-        case .refused: failure?.kind == .refused
         case .memoryWanted: wantsMemory
-        case .unanswered:
-            isUnstorable
-                || conversation?.ending == .failed && conversation?.reply.isEmpty == true
-                    && steps.messages.isEmpty
+        case .matched: isMatched
+        case .failed: isFailed
         case .planned: outcome?.plan != nil
         }
     }
 
+    /// There is nothing to store: the model gave no reply.
+    var isUnanswered: Bool {
+        isUnstorable
+            || conversation?.ending == .failed && conversation?.reply.isEmpty == true
+                && steps.messages.isEmpty
+    }
+
+    /// The turn goes no further for now: it waits for a person, or its reply was cut off.
+    var isToBeStored: Bool { isWaiting || conversation.map { $0.ending != .complete } == true }
+
+    mutating func takeUntold() -> [TurnEvent] {
+        defer { untold = [] }
+        return untold
+    }
+
+    /// Makes the last reply one of the steps: another node follows that says or calls something.
+    mutating func closeReply() {
+        guard let reply = conversation?.reply, let mark = conversationMark else { return }
+        if !reply.isEmpty {
+            var message = reply.message
+            message.node = mark
+            steps.ask(message)
+        }
+        usage = usage + reply.usage
+        (conversation, conversationMark) = (nil, nil)
+    }
+
+    /// What stands in a place of a template.
+    func value(_ source: WorkflowTemplate.Source) -> JSONValue {
+        switch source {
+        case .input: return .string(userText)
+        case .reply:
+            let said = steps.messages.last { $0.role == .assistant && !$0.content.isEmpty }?.content
+            return .string(conversation?.reply.text ?? String(Sentences.trimmed(said ?? "")))
+        case .agent: return .string(agent)
+        case .session: return .string(input.sessionID)
+        case .step(let name, let path):
+            let output = outputs[name] ?? ""
+            return path.isEmpty ? .string(output) : (JSONValue(json: output) ?? .null).at(path)
+        }
+    }
+
+    private var userText: String {
+        input.messages.lazy.filter { $0.role == .user }.map(\.content).joined(separator: "\n")
+    }
+
     /// The words to recall by: what the user says now, bounded.
     var recallQuery: String {
-        let text = input.messages.lazy.filter { $0.role == .user }.map(\.content).joined(separator: "\n")
-        return Sentences.bounded(text, bytes: 2000)
+        Sentences.bounded(userText, bytes: 2000)
     }
 
     /// The turn to commit, as far as it got.

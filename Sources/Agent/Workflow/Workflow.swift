@@ -1,89 +1,126 @@
-/// The graph of a turn as a value: which node runs first, and which one after it under which condition.
+import PoolAPI
+
+/// The graph of a turn with everything compiled that its nodes need: which node runs first, and which one after it.
 ///
-/// Nodes are known by name. After a node its edges are tried in the order in which they were given; the first
-/// whose condition holds is taken. Where none holds the turn ends.
-public struct Workflow: Sendable, Equatable {
+/// After a node its edges are tried in the order in which they were given; the first whose condition holds is taken.
+/// That a graph makes sense is checked where the manifest is read.
+public struct Workflow: Sendable {
+    public typealias NodeKind = AgentPoolSpec.Workflow.NodeKind
+
     /// What a node does.
-    public enum NodeKind: String, Sendable, CaseIterable {
-        case inputGuard, recall, converse, commit, summarize
+    enum Work: Sendable {
+        case inputGuard
+        case recall
+        /// - Parameter agent: who answers; nil: whoever has the session.
+        case converse(agent: String?)
+        /// Calls that are made side by side, and beside them a recall.
+        case calls([NodeCall], recalls: Bool)
+        case condition(NodeCondition)
+        case commit
+        case summarize
     }
 
-    public struct Node: Sendable, Equatable {
-        public var name: String
-        public var kind: NodeKind
+    struct Node: Sendable {
+        let name: String
+        let kind: NodeKind
+        let work: Work
+    }
 
-        public init(name: String, kind: NodeKind) {
-            self.name = name
-            self.kind = kind
+    /// Nodes that one turn may pass; a circle whose way out is never taken ends there.
+    static let maximumVisits = 64
+
+    /// The graph of a manifest that has none of its own.
+    public static let standard: Workflow = {
+        do { return try Workflow(.standard) } catch { preconditionFailure("the standard workflow: \(error)") }
+    }()
+
+    private let start: String
+    private let nodes: [String: Node]
+    private let edges: [String: [AgentPoolSpec.Workflow.Edge]]
+    private let commit: String?
+
+    /// - Throws: where a pattern or a template can't be read.
+    public init(_ graph: AgentPoolSpec.Workflow) throws {
+        start = graph.start
+        edges = Dictionary(grouping: graph.edges, by: \.from)
+        commit = graph.nodes.first { $0.kind == .commit }?.name
+        var nodes: [String: Node] = [:]
+        for node in graph.nodes {
+            nodes[node.name] = Node(
+                name: node.name, kind: node.kind, work: try Self.work(of: node, in: graph))
+        }
+        self.nodes = nodes
+    }
+
+    /// The node that a turn in this state goes to after `name`, or begins with; nil ends it.
+    ///
+    /// A turn that failed has come to its end. One that was cut off, or waits for a person, is stored and no more.
+    func next(after name: String?, _ state: TurnState) -> Node? {
+        if state.outcome == nil {
+            if state.failure != nil { return nil }
+            if state.isToBeStored, let commit { return nodes[commit] }
+        }
+        guard let name else { return nodes[start] }
+        let edge = (edges[name] ?? []).first { $0.when.map(state.satisfies) ?? true }
+        return edge.flatMap { nodes[$0.to] }
+    }
+
+    private static func work(
+        of node: AgentPoolSpec.Workflow.Node, in graph: AgentPoolSpec.Workflow
+    ) throws -> Work {
+        switch node.kind {
+        case .inputGuard: return .inputGuard
+        case .recall: return .recall
+        case .converse: return .converse(agent: node.converse?.agent)
+        case .callTool, .httpCall:
+            return .calls(try [NodeCall(node)].compactMap { $0 }, recalls: false)
+        case .condition: return .condition(try NodeCondition(node))
+        case .parallel:
+            let members = (node.parallel?.nodes ?? []).compactMap { name in
+                graph.nodes.first { $0.name == name }
+            }
+            return .calls(
+                try members.compactMap { try NodeCall($0) },
+                recalls: members.contains { $0.kind == .recall })
+        case .commit: return .commit
+        case .summarize: return .summarize
         }
     }
+}
 
-    /// What an edge asks of a turn's state.
-    public enum Condition: String, Sendable, CaseIterable {
-        case always
-        /// The guard refused the input.
-        case refused
-        /// The guard found that memories may help.
-        case memoryWanted
-        /// There is nothing to commit: the model gave no reply.
-        case unanswered
-        /// The commit filled the buffer and wrote a plan.
-        case planned
+/// A turn on its way through a workflow.
+struct WorkflowWalk {
+    /// One time that a node runs.
+    struct Visit {
+        let node: Workflow.Node
+        /// What the messages that it adds are marked with, so that whoever goes on with the turn of a worker that is gone
+        /// knows what it has done.
+        let mark: String
     }
 
-    public struct Edge: Sendable, Equatable {
-        public var from: String
-        /// The next node; nil ends the turn.
-        public var to: String?
-        public var when: Condition
+    private let workflow: Workflow
+    private var counts: [String: Int] = [:]
+    private var last: String?
+    private(set) var visits = 0
 
-        public init(from: String, to: String?, when: Condition = .always) {
-            self.from = from
-            self.to = to
-            self.when = when
-        }
+    init(_ workflow: Workflow) {
+        self.workflow = workflow
     }
 
-    public let start: String
-    public let nodes: [Node]
-    public let edges: [Edge]
-
-    /// Checks the graph: names are unique and known, every node is reached from `start`, none is visited
-    /// twice, and no edge stands behind one that is always taken.
-    public init(start: String, nodes: [Node], edges: [Edge]) throws(WorkflowError) {
-        self.start = start
-        self.nodes = nodes
-        self.edges = edges
-        if let error = WorkflowError.first(in: self) { throw error }
+    /// The next node; nil where the turn has ended.
+    mutating func next(_ state: TurnState) -> Visit? {
+        guard let node = workflow.next(after: last, state) else { return nil }
+        last = node.name
+        visits += 1
+        counts[node.name, default: 0] += 1
+        return Visit(node: node, mark: "\(node.name)/\(counts[node.name, default: 1])")
     }
+}
 
-    private init(valid nodes: [Node], edges: [Edge]) {
-        start = nodes[0].name
-        self.nodes = nodes
-        self.edges = edges
-    }
-
-    /// `inputGuard -> recall -> converse -> commit -> summarize`, where the guard may pass recall by or end
-    /// the turn, and only a commit that left a plan is followed by a summary.
-    public static let standard = Workflow(
-        valid: NodeKind.allCases.map { Node(name: $0.rawValue, kind: $0) },
-        edges: [
-            Edge(from: "inputGuard", to: nil, when: .refused),
-            Edge(from: "inputGuard", to: "recall", when: .memoryWanted),
-            Edge(from: "inputGuard", to: "converse"),
-            Edge(from: "recall", to: "converse"),
-            Edge(from: "converse", to: nil, when: .unanswered),
-            Edge(from: "converse", to: "commit"),
-            Edge(from: "commit", to: "summarize", when: .planned),
-        ])
-
-    /// The node that a turn in this state goes to after `name`; nil ends it.
-    public func next(after name: String, state: TurnState) -> String? {
-        edges.first { $0.from == name && state.satisfies($0.when) }?.to
-    }
-
-    /// What the node of this name does; nil where there is none.
-    public func kind(of name: String) -> NodeKind? {
-        nodes.first { $0.name == name }?.kind
-    }
+/// A node that ran, for the metrics.
+public struct WorkflowStep: Sendable {
+    /// The node's name.
+    public var name: String
+    public var kind: Workflow.NodeKind
+    public var duration: Duration
 }

@@ -57,7 +57,8 @@ struct MountedFiles {
     private static func secrets(of spec: AgentPoolSpec) -> [String] {
         let redis = spec.memory.redis
         let names: [String?] =
-            spec.models.map(\.apiKeySecretRef?.name) + spec.mcpServers.map(\.headersSecretRef?.name) + [
+            spec.models.map(\.apiKeySecretRef?.name) + spec.mcpServers.map(\.headersSecretRef?.name)
+            + (spec.workflow?.nodes ?? []).map(\.httpCall?.headersSecretRef?.name) + [
                 redis?.secretRef?.name, redis?.tls?.caSecretRef?.name, redis?.tls?.certificateSecretRef?.name,
                 spec.memory.milvus?.secretRef?.name, spec.auth.apiKeysSecretRef?.name,
             ]

@@ -163,6 +163,11 @@ struct AdminAPI: Sendable {
             "agentpool_first_token_seconds", "From a turn's start to its first token.", turns.firstToken)
         page.histogram("agentpool_turn_seconds", "From a turn's start to its commit.", turns.duration)
         page.histogram("agentpool_recall_seconds", "How long turns waited for recall.", turns.recall)
+        page.histograms(
+            "agentpool_workflow_step_seconds", "How long the workflow's nodes took.",
+            turns.steps.sorted { $0.key.name < $1.key.name }.map { node, histogram in
+                ([("step", node.name), ("kind", node.kind)], histogram)
+            })
         page.gauge("agentpool_running_turns", "Turns running now.", counts.running)
         page.gauge("agentpool_pending_requests", "Turns queued now.", counts.queued)
         page.counter(

@@ -32,15 +32,24 @@ struct PrometheusText {
     }
 
     mutating func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+        histograms(name, help, [([], histogram)])
+    }
+
+    /// One family, a histogram for each set of labels.
+    mutating func histograms(
+        _ name: String, _ help: String, _ histograms: [(labels: [(String, String)], Histogram)]
+    ) {
         family(name, "histogram", help)
-        var running = 0
-        for (bound, count) in zip(Histogram.bounds, histogram.counts) {
-            running += count
-            sample(name + "_bucket", [("le", "\(bound)")], "\(running)")
+        for (labels, histogram) in histograms {
+            var running = 0
+            for (bound, count) in zip(Histogram.bounds, histogram.counts) {
+                running += count
+                sample(name + "_bucket", labels + [("le", "\(bound)")], "\(running)")
+            }
+            sample(name + "_bucket", labels + [("le", "+Inf")], "\(histogram.total)")
+            sample(name + "_sum", labels, "\(histogram.sum)")
+            sample(name + "_count", labels, "\(histogram.total)")
         }
-        sample(name + "_bucket", [("le", "+Inf")], "\(histogram.total)")
-        sample(name + "_sum", [], "\(histogram.sum)")
-        sample(name + "_count", [], "\(histogram.total)")
     }
 
     private mutating func family(_ name: String, _ type: String, _ help: String) {

@@ -21,6 +21,13 @@ final class TurnMetrics: Sendable {
         var firstToken = Histogram()
         var duration = Histogram()
         var recall = Histogram()
+        /// By the workflow's nodes.
+        var steps: [Node: Histogram] = [:]
+
+        struct Node: Hashable {
+            var name: String
+            var kind: String
+        }
     }
 
     private let state = Mutex(Snapshot())
@@ -33,6 +40,11 @@ final class TurnMetrics: Sendable {
 
     func called(_ outcome: ToolOutcome) {
         state.withLock { $0.toolCalls[outcome.rawValue, default: 0] += 1 }
+    }
+
+    func stepped(_ step: WorkflowStep) {
+        let node = Snapshot.Node(name: step.name, kind: step.kind.rawValue)
+        state.withLock { $0.steps[node, default: Histogram()].observe(step.duration) }
     }
 
     func replayed() { state.withLock { $0.replays += 1 } }

@@ -64,8 +64,11 @@ struct NativeEventEncoder {
     /// `nil` for events that clients are not told of.
     mutating func encode(_ event: TurnEvent) -> EncodedEvent? {
         switch event {
-        case .step(let name):
-            return self.event("turn.step") { $0.field("step", name) }
+        case .step(let name, let kind):
+            return self.event("turn.step") { json in
+                json.field("step", name)
+                json.field("kind", kind.rawValue)
+            }
         case .recalled(let recall):
             return self.event("memory.recalled") { json in
                 json.key("memories")

@@ -115,7 +115,9 @@ struct TurnConductor: Sendable {
         if !opening.isRestart || opening.ownerBefore == nil { begin(opening, order, scope) }
         await opened(opening)
         let started = ContinuousClock.now
-        await engine.run(input, memory: turnMemory, clientLeft: clientLeft) { [metrics, cut] events in
+        await engine.run(
+            input, memory: turnMemory, clientLeft: clientLeft, stepped: { [metrics] in metrics.stepped($0) }
+        ) { [metrics, cut] events in
             for case .toolResult(_, _, let result) in events { metrics.called(result.outcome) }
             guard let last = events.last, last.endsTurn else { return try await emit(events) }
             for event in events { metrics.ended(with: event, after: started.duration(to: .now)) }

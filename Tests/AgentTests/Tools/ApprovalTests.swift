@@ -149,9 +149,9 @@ import Testing
         let spec = try server.spec(
             model: "none", tools: "[desk]",
             more: #"mcpServers: [{name: desk, url: "http://desk/mcp", timeout: 7s}]"#)
-        let sources = ToolSource.servers(
+        let sources = ToolSource.all(
             of: spec, headers: { _ in nil }, http: server.http, logger: server.logger)
-        #expect(sources.map(\.callLimit) == [.seconds(7)])
+        #expect(sources.first { $0.name == "desk" }?.callLimit == .seconds(7))
     }
 
     @Test("An approval is part of the stored turn, and of no request to a model")
