@@ -164,10 +164,10 @@ extension SpecRules {
             report(path, "no edge is taken where its pattern is found", "add one with when: matched")
         }
         if !node.kind.isAfterReply, !taken.contains(nil) {
-            let where_ =
+            let problem =
                 edges.isEmpty
                 ? "no edge leads on from \(node.name)" : "no edge leads on where none of its conditions holds"
-            report(path, where_, "add {from: \(node.name), to: ...} without when, behind its other edges")
+            report(path, problem, "add {from: \(node.name), to: ...} without when, behind its other edges")
         }
     }
 }

@@ -50,6 +50,11 @@ struct ToolSteps: Sendable, Equatable {
         messages.first { $0.node == mark && ($0.toolCalls ?? []).isEmpty }?.content
     }
 
+    /// The last of them is a reply, to which another node's is to be added.
+    var endInReply: Bool {
+        messages.last.map { $0.role == .assistant && ($0.toolCalls ?? []).isEmpty } ?? false
+    }
+
     /// Ends the reply that another node's is about to follow with an empty line, so that a reader sees two.
     ///
     /// - Returns: false where none stands there, or its end does already.

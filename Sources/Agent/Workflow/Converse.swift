@@ -12,6 +12,12 @@ extension TurnEngine {
 
     /// Replies of one turn that may ask for tools; then the model must do with what it has.
     static let maximumRounds = 16
+    /// Stands behind a reply that another node has given in the same turn: some servers refuse a prompt that ends with an agent's
+    /// words, and others let the model finish their last sentence.
+    private static let yourTurn = Message(
+        role: .user,
+        content:
+            "Go on: the reply above was another step of this workflow, and now it is your turn to answer.")
     /// A server that doesn't tell its tools in this time is done without.
     static let listingLimit: Duration = .seconds(2)
 
@@ -104,7 +110,8 @@ extension TurnEngine {
         var prompt = Prompt(
             instructions: instructions.joined(separator: "\n\n"), rollingSummary: input.rollingSummary,
             context: input.history, recalled: state.recall?.memories ?? [],
-            newMessages: input.messages + state.steps.messages)
+            newMessages: input.messages + state.steps.messages
+                + (state.steps.endInReply ? [Self.yourTurn] : []))
         prompt.skills = agent.skills.inPrompt(
             activated: input.activatedSkills + state.steps.activatedSkills, toolbox)
         let timeout = remaining(around)
