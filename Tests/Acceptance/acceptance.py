@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+import agents
 import approvals
 import bad_stores
 import crash
@@ -41,6 +42,7 @@ def main() -> None:
         "response_ends": response_ends.program,
         "memory": memory.program,
         "mcp_tools": mcp_tools.program,
+        "agents": agents.program,
         "approvals": approvals.program,
         "skills": skills.program,
         "drain": drain.program,
