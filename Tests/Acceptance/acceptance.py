@@ -7,6 +7,7 @@ import sys
 
 import agents
 import approvals
+import approvals_elsewhere
 import bad_stores
 import crash
 import drain
@@ -44,6 +45,7 @@ def main() -> None:
         "mcp_tools": mcp_tools.program,
         "agents": agents.program,
         "approvals": approvals.program,
+        "approvals_elsewhere": approvals_elsewhere.program,
         "skills": skills.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,

@@ -23,6 +23,12 @@ extension TurnFailure {
         message: "This turn id was answered elsewhere meanwhile, in other words; send it again for those.",
         status: 409, code: "turn_answered_elsewhere", isRetryable: true)
 
+    /// Two workers that don't know of each other yet may both begin with a turn; from the first step on one of them has it.
+    static let takenOver = TurnFailure(
+        kind: .store,
+        message: "Another worker has taken over this session, and goes on with it: send the turn again, under its id.",
+        status: 503, code: "session_taken_over", isRetryable: true)
+
     static func unknownAgent(_ name: String) -> TurnFailure {
         TurnFailure(
             kind: .model, message: "The pool has no agent \(name).", status: 404, code: "unknown_agent",
@@ -31,6 +37,10 @@ extension TurnFailure {
 
     /// The store did not confirm the turn.
     init(commit error: any Error) {
+        if case .elsewhere = error as? MemoryError {
+            self = .takenOver
+            return
+        }
         let isGone = error as? MemoryError == .forgotten
         self.init(
             kind: .store,
