@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+import agents
 import approvals
+import approvals_elsewhere
 import bad_stores
 import crash
 import drain
@@ -42,7 +44,9 @@ def main() -> None:
         "response_ends": response_ends.program,
         "memory": memory.program,
         "mcp_tools": mcp_tools.program,
+        "agents": agents.program,
         "approvals": approvals.program,
+        "approvals_elsewhere": approvals_elsewhere.program,
         "skills": skills.program,
         "workflow": workflow.program,
         "drain": drain.program,

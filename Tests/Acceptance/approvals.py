@@ -16,14 +16,14 @@ SESSION = "front-desk"
 
 
 def parcel_office(ask: Ask) -> Reply:
-    """Looks the parcel up and books a courier for it in one reply, then says what the tools said."""
+    """Looks the parcel up and books a courier for it in one reply, then says what the tools said. `send KEY MILLISECONDS` takes longer."""
     if ask.kind != "chat":
         return Reply(["none"])
     results = [str(m["content"]) for m in ask.since if m["role"] == "tool"]
     if results or not ask.said.startswith("send"):
         return Reply(["The", "tools", "said:", *results] if results else ["You", "said:", *ask.said.split()])
-    key = ask.said.split()[1]
-    arguments = json.dumps({"key": key, "milliseconds": 5})
+    _, key, *time = ask.said.split()
+    arguments = json.dumps({"key": key, "milliseconds": int(time[0]) if time else 5})
     calls = [ToolCall(f"{tool}-{key}", tool, arguments) for tool in ("look_up", "book")]
     return Reply(["One", "moment."], calls=calls)
 

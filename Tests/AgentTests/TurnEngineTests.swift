@@ -230,6 +230,7 @@ import Testing
     func commitFails() async throws {
         for (error, code) in [
             (MemoryError.commitUnconfirmed, "commit_failed"), (.forgotten, "session_forgotten"),
+            (.elsewhere(LiveSession()), "session_taken_over"),
         ] {
             let recorder = TurnRecorder(plan: Self.plan, commitError: error)
             try await run("hello", model: "echo", recorder)

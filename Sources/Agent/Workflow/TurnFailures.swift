@@ -29,6 +29,12 @@ extension TurnFailure {
             "The turn went through \(Workflow.maximumVisits) nodes of spec.workflow without coming to its end.",
         status: 500, code: "workflow_endless", isRetryable: false)
 
+    /// Two workers that don't know of each other yet may both begin with a turn; from the first step on one of them has it.
+    static let takenOver = TurnFailure(
+        kind: .store,
+        message: "Another worker has taken over this session, and goes on with it: send the turn again, under its id.",
+        status: 503, code: "session_taken_over", isRetryable: true)
+
     static func unknownAgent(_ name: String) -> TurnFailure {
         TurnFailure(
             kind: .model, message: "The pool has no agent \(name).", status: 404, code: "unknown_agent",
@@ -37,6 +43,10 @@ extension TurnFailure {
 
     /// The store did not confirm the turn.
     init(commit error: any Error) {
+        if case .elsewhere = error as? MemoryError {
+            self = .takenOver
+            return
+        }
         let isGone = error as? MemoryError == .forgotten
         self.init(
             kind: .store,
