@@ -62,7 +62,7 @@ public struct AgentWorker: Service {
         let now: @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
         let spec = config.spec
         let skills = SkillShelf(settings.skillFolders, logger: logger)
-        skills.refresh()
+        await skills.refresh()
         let engine = try TurnEngine(
             spec: spec,
             tools: ToolSource.all(
@@ -255,7 +255,7 @@ public struct AgentWorker: Service {
     private func reread(_ skills: SkillShelf) async {
         guard !skills.isEmpty else { return }
         // Only cancellation ends a pause, and with it the loop.
-        while (try? await Task.sleep(for: SkillShelf.freshness)) != nil { skills.refresh() }
+        while (try? await Task.sleep(for: SkillShelf.freshness)) != nil { await skills.refresh() }
     }
 
     private func rereadKeys(into credentials: SharedCredentials) async {

@@ -20,7 +20,9 @@ import operator_pause
 import outages
 import purge
 import refusals
+import response_approvals
 import response_ends
+import response_items
 import responses
 import rolling
 import sdk
@@ -42,6 +44,8 @@ def main() -> None:
         "sdk": sdk.program,
         "responses": responses.program,
         "response_ends": response_ends.program,
+        "response_items": response_items.program,
+        "response_approvals": response_approvals.program,
         "memory": memory.program,
         "mcp_tools": mcp_tools.program,
         "agents": agents.program,

@@ -104,6 +104,12 @@ struct RequestParsingTests {
         #expect(PublicRoute.match(.GET, "/v1/sessions/a/b/c") == .unknown)
         #expect(PublicRoute.match(.POST, "/v1/responses") == .route(.responses))
         #expect(PublicRoute.match(.GET, "/v1/responses/resp_a?stream=true") == .route(.response("resp_a")))
+        #expect(PublicRoute.match(.GET, "/v1/responses/r/input_items") == .route(.responseInput("r")))
+        #expect(PublicRoute.match(.GET, "/v1/conversations/c/items") == .route(.conversationItems("c")))
+        #expect(PublicRoute.match(.POST, "/v1/conversations/c/items") == .route(.addConversationItems))
+        #expect(
+            PublicRoute.match(.GET, "/v1/conversations/c/items/msg_a%2Fb_0_1")
+                == .route(.conversationItem("c", item: "msg_a/b_0_1")))
         #expect(PublicRoute.match(.DELETE, "/v1/responses/resp_a") == .wrongMethod(allow: "GET"))
         #expect(PublicRoute.match(.DELETE, "/v1/conversations/c") == .route(.forgetConversation("c")))
         #expect(PublicRoute.match(.GET, "/v1/conversations") == .wrongMethod(allow: "POST"))

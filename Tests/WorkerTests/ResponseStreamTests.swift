@@ -88,7 +88,7 @@ struct ResponseStreamTests {
         #expect(told[4].json["delta"] as? String == "He\"llo\n")
         #expect(told[6].json["text"] as? String == "He\"llo\n\u{1F600}")
         let ids = Set(told[4...7].map { $0.json["item_id"] as? String })
-        #expect(ids == ["msg_t\"1_0"])
+        #expect(ids == ["msg_t\"1_0_0"])
 
         let begun = try #require(told[0].json["response"] as? [String: Any])
         #expect(begun["status"] as? String == "in_progress" && begun["usage"] is NSNull)

@@ -1,4 +1,6 @@
 /// Bodies of the Responses API: what is taken, and what an error names.
+import Agent
+import Foundation
 import Memory
 import NIOHTTP1
 import Testing
@@ -106,6 +108,88 @@ struct ResponsesRequestTests {
         #expect(error.param == param)
     }
 
+    @Test("may decide about calls in place of messages, also where the client repeats what it was told")
+    func decisions() throws {
+        let turn = try #require(TurnID("t"))
+        let (one, two) = (
+            ApprovalRequestID(turn: turn, call: "c1"), ApprovalRequestID(turn: turn, call: "c2")
+        )
+        let answers = """
+            {"type":"mcp_approval_response","approval_request_id":"\(one.text)","approve":true,"id":null},
+            {"approve":false,"reason":"too dear","approval_request_id":"\(two.text)","type":"mcp_approval_response"}
+            """
+        let request = try parse(#"{"conversation":"c","instructions":"brief","input":[\#(answers)]}"#)
+        #expect(request.decisions?.turn == turn && request.messages.isEmpty)
+        #expect(request.decisions?.all == ["c1": .approved, "c2": .refused(reason: "too dear")])
+        var order = TurnOrder(new: [])
+        try request.decisions?.order(&order, after: id("c", "t"), in: request.conversation)
+        #expect(order.turnID == turn && order.decisions?.count == 2 && order.after == nil)
+        #expect(throws: APIError.self) { try request.decisions?.order(&order, after: nil, in: nil) }
+        #expect(throws: APIError.self) {
+            try request.decisions?.order(&order, after: id("c", "other"), in: request.conversation)
+        }
+        let repeated = """
+            {"input":[{"role":"user","content":"send it"},{"role":"assistant","content":"One moment."},
+            {"type":"mcp_approval_request","id":"\(one.text)","name":"f","arguments":"{}","server_label":"p"},\(answers)]}
+            """
+        #expect(try parse(repeated).decisions?.all.count == 2)
+    }
+
+    @Test(
+        "whose decision is not clear is refused by the field's name",
+        arguments: [
+            (#"[{"type":"mcp_approval_response","approve":true}]"#, "input[0].approval_request_id"),
+            (
+                #"[{"type":"mcp_approval_response","approval_request_id":"mcpr_x","approve":true}]"#,
+                "input[0].approval_request_id"
+            ),
+            (#"[{"type":"mcp_approval_response","approval_request_id":"ONE"}]"#, "input[0].approve"),
+            (
+                #"[{"type":"mcp_approval_response","approval_request_id":"ONE","approve":"yes"}]"#,
+                "input[0].approve"
+            ),
+            (
+                #"[{"type":"mcp_approval_response","approval_request_id":"ONE","approve":false,"reason":"LONG"}]"#,
+                "input[0].reason"
+            ),
+            (
+                #"[{"type":"mcp_approval_response","approval_request_id":"ONE","approve":true},{"type":"mcp_approval_response","approval_request_id":"ONE","approve":false}]"#,
+                "input[1].approval_request_id"
+            ),
+            (
+                #"[{"type":"mcp_approval_response","approval_request_id":"ONE","approve":true},{"type":"mcp_approval_response","approval_request_id":"TWO","approve":true}]"#,
+                "input[1].approval_request_id"
+            ),
+            (
+                #"[{"role":"user","content":"do"},{"type":"mcp_approval_response","approval_request_id":"ONE","approve":true}]"#,
+                "input"
+            ),
+            (
+                #"[{"type":"mcp_approval_request"},{"type":"mcp_approval_response","approval_request_id":"ONE","approve":true},{"role":"user","content":"do"}]"#,
+                "input"
+            ),
+        ])
+    func unclearDecisions(input: String, param: String) throws {
+        let names = try ["s", "t"].map { ApprovalRequestID(turn: try #require(TurnID($0)), call: "c").text }
+        let input = input.replacing("ONE", with: names[0]).replacing("TWO", with: names[1])
+            .replacing("LONG", with: String(repeating: "x", count: 4097))
+        let error = try #require(failure(#"{"input":\#(input)}"#))
+        #expect(error.status == .badRequest)
+        #expect(error.param == param)
+    }
+
+    @Test("that goes on after a response takes no words beside its decision, not even repeated ones")
+    func decisionAfterResponse() throws {
+        let name = ApprovalRequestID(turn: try #require(TurnID("t")), call: "c").text
+        let error = failure(
+            """
+            {"previous_response_id":"\(try id("s", "t").text)","input":[{"role":"user","content":"q"},
+            {"type":"mcp_approval_request"},
+            {"type":"mcp_approval_response","approval_request_id":"\(name)","approve":true}]}
+            """)
+        #expect(error?.param == "input")
+    }
+
     @Test("that is no JSON says so", arguments: ["", "{", "[1]", #"{"input":[}"#, #"{"input":"x"} x"#])
     func broken(json: String) throws {
         let error = try #require(failure(json))
@@ -140,6 +224,15 @@ struct ResponsesRequestTests {
             let id = try id(session, turn)
             #expect(ResponseID(id.text) == id)
             #expect(id.text.utf8.allSatisfy { $0 == 0x5F || $0 == 0x2D || ($0 > 0x2F && $0 < 0x7B) })
+        }
+        for part in [1, 12] {
+            let id = ResponseID(session: try SessionID("s", param: ""), turn: .mint(), part: part)
+            #expect(ResponseID(id.text) == id)
+        }
+        let odd = ["s\0t\00", "s\0t\001", "s\0t\0x", "s\0t\01\02"].map { Array($0.utf8) }
+        for bytes in odd {
+            let text = "resp_" + Data(bytes).base64EncodedString().replacing("=", with: "")
+            #expect(ResponseID(text) == nil)
         }
         let others = ["", "resp_", "resp_a", "resp_!!!!", "msg_cwB0", "resp_c3Q", "resp_AHQ", "resp_cwA"]
         for text in others { #expect(ResponseID(text) == nil) }

@@ -21,7 +21,8 @@ struct AgentSkills: Sendable {
             ToolSource(
                 name: Self.sourceName, list: { _ in tools },
                 call: { tool, arguments, _ in
-                    tool.name == Self.activation ? activate(arguments, tool) : read(arguments, tool)
+                    if tool.name == Self.activation { return await activate(arguments, tool) }
+                    return await read(arguments, tool)
                 })
         ]
     }
@@ -55,10 +56,10 @@ struct AgentSkills: Sendable {
             catalogue: available, activated: own.compactMap(shelf.skill), activation: offer.name)
     }
 
-    private func activate(_ arguments: String, _ tool: Tool) -> ToolResult {
-        answer(arguments, tool, ["name"]) { values throws(SkillFolder.Fault) in
+    private func activate(_ arguments: String, _ tool: Tool) async -> ToolResult {
+        await answer(arguments, tool, ["name"]) { values async throws(SkillFolder.Fault) in
             let name = try known(values[0])
-            guard let skill = shelf.opened(name) else {
+            guard let skill = await shelf.opened(name) else {
                 throw SkillFolder.Fault(text: "The skill can't be read now.")
             }
             var writer = JSONWriter(capacity: skill.guide.utf8.count + 1024)
@@ -71,14 +72,11 @@ struct AgentSkills: Sendable {
         }
     }
 
-    private func read(_ arguments: String, _ tool: Tool) -> ToolResult {
-        answer(arguments, tool, ["skill", "path"]) { values throws(SkillFolder.Fault) in
+    private func read(_ arguments: String, _ tool: Tool) async -> ToolResult {
+        await answer(arguments, tool, ["skill", "path"]) { values async throws(SkillFolder.Fault) in
             let name = try known(values[0])
             let path = try SkillFolder.checked(values[1])
-            guard let folder = shelf.folder(name) else {
-                throw SkillFolder.Fault(text: "The skill can't be read now.")
-            }
-            let (bytes, size) = try folder.read(path, limit: Self.fileLimit)
+            let (bytes, size) = try await shelf.read(name, path, limit: Self.fileLimit)
             guard var text = Self.text(bytes, isWhole: size <= bytes.count) else {
                 throw SkillFolder.Fault(text: "\(path) is no text of UTF-8, and is not shown.")
             }
@@ -100,8 +98,8 @@ struct AgentSkills: Sendable {
     /// The texts of the arguments' members, given to `work`.
     private func answer(
         _ arguments: String, _ tool: Tool, _ members: [String],
-        _ work: ([String]) throws(SkillFolder.Fault) -> (text: String, of: SkillText)
-    ) -> ToolResult {
+        _ work: ([String]) async throws(SkillFolder.Fault) -> (text: String, of: SkillText)
+    ) async -> ToolResult {
         var values: [String: String] = [:]
         do {
             var reader = JSONReader(try CallArguments.read(arguments, for: tool), repairsSurrogates: true)
@@ -122,7 +120,7 @@ struct AgentSkills: Sendable {
             return ToolResult(.failed, "The call needs the texts \(members.joined(separator: " and ")).")
         }
         do {
-            let (text, skillText) = try work(given)
+            let (text, skillText) = try await work(given)
             var result = ToolResult(.done, text)
             result.skillText = skillText
             return result

@@ -138,7 +138,12 @@ struct SkillFile: Sendable, Equatable {
                     : "the name in the front matter is none of 1 to 64 small letters, digits and single inner dashes: it is called \(name)"
             )
         }
-        for field in ["license", "compatibility", "allowed-tools"]
+        if fields["allowed-tools"] != nil {
+            warnings.append(
+                "allowed-tools is not enforced: an agent has the tools that the manifest gives it, with and without the skill"
+            )
+        }
+        for field in ["license", "compatibility"]
         where fields[field] != nil && text(fields[field]) == nil {
             warnings.append("\(field) is no text")
         }

@@ -1,10 +1,20 @@
 /// Reads the files of one skill's folder, and none outside of it, wherever a path or a link in it leads.
 import Glibc
 
+/// What a shelf asks of a skill's folder. Its calls block for as long as the file system takes.
+protocol SkillFiles: Sendable {
+    var path: String { get }
+    /// Of SKILL.md; nil where there is none.
+    func fingerprint() -> SkillFolder.Fingerprint?
+    /// The first bytes of a file, and its size.
+    func read(_ path: String, limit: Int) throws(SkillFolder.Fault) -> (bytes: [UInt8], size: Int)
+    func listing() -> SkillFolder.Listing
+}
+
 /// A mounted ConfigMap consists of links: `SKILL.md -> ..data/SKILL.md`, `..data -> ..2026_11_29…`, replaced as a whole when it
 /// changes. So links are followed, and what is opened is looked at: only a regular file whose real path is below the folder's own is
-/// read. Calls block for as long as the file system takes.
-struct SkillFolder: Sendable {
+/// read.
+struct SkillFolder: SkillFiles {
     let path: String
 
     /// Files that a listing names; entries that it looks at; how deep it goes.

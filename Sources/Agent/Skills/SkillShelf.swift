@@ -16,96 +16,162 @@ struct Skill: Sendable, Equatable {
     var version: String
 }
 
-/// Safe to use from any task. Turns read what is in memory; only `refresh` and the reading of files touch the file system.
+/// Safe to use from any task. Turns read what is in memory; only `refresh`, the listing and the reading of files touch the file system,
+/// each folder's on a thread of its own.
 public final class SkillShelf: Sendable {
     /// How often `refresh` is to be called.
     public static let freshness: Duration = .seconds(1)
 
-    private struct Entry {
-        var fingerprint: SkillFolder.Fingerprint?
+    /// What was seen of SKILL.md last.
+    private enum Seen: Sendable, Equatable {
+        case nothing, missing
+        case file(SkillFolder.Fingerprint)
+    }
+
+    private struct Entry: Sendable {
+        var seen = Seen.nothing
         var skill: Skill?
         /// Of the file; warnings are given once for each.
         var content: Digest128?
+        /// The folder did not answer when it was looked at last.
+        var isSilent = false
     }
 
-    private let folders: [(name: String, folder: SkillFolder)]
+    private struct Shelved: Sendable {
+        var name: String
+        var files: any SkillFiles
+        /// All calls into the folder are made there.
+        var lane: FileLane
+    }
+
+    /// What a look at a folder has found.
+    private enum Look: Sendable {
+        case same, missing
+        case read(Entry, warnings: [String])
+    }
+
+    private let folders: [Shelved]
     private let entries = Mutex<[String: Entry]>([:])
     private let logger: Logger
 
     /// - Parameter folders: the skills' folders by the names that the manifest gives them. Nothing is read yet.
-    public init(_ folders: [String: String] = [:], logger: Logger) {
-        self.folders = folders.sorted { $0.key < $1.key }.map { ($0.key, SkillFolder(path: $0.value)) }
+    public convenience init(_ folders: [String: String] = [:], logger: Logger) {
+        self.init(files: folders.mapValues { SkillFolder(path: $0) }, logger: logger)
+    }
+
+    /// - Parameter patience: how long a folder may take to answer.
+    init(files: [String: any SkillFiles], patience: Duration = FileLane.patience, logger: Logger) {
+        folders = files.sorted { $0.key < $1.key }.map {
+            Shelved(name: $0.key, files: $0.value, lane: FileLane(patience: patience))
+        }
         self.logger = logger
     }
 
     public var isEmpty: Bool { folders.isEmpty }
 
-    /// Reads those skills anew whose SKILL.md is another than before. One call at a time; blocks as long as the file system does.
-    public func refresh() {
-        for (name, folder) in folders {
-            let fingerprint = folder.fingerprint()
-            let before = entries.withLock { $0[name] }
-            if let before, before.fingerprint == fingerprint { continue }
-            guard fingerprint != nil else {
-                warn(
-                    name,
-                    [
-                        "there is no \(SkillFolder.fileName) in \(folder.path): it is left out until there is one"
-                    ])
-                entries.withLock { $0[name] = Entry() }
-                continue
-            }
-            let (entry, warnings) = reading(of: folder, named: name, fingerprint)
+    /// Reads those skills anew whose SKILL.md is another than before. A folder that doesn't answer holds up nothing but this call, and
+    /// that for two seconds once: its skill stays as it was read last. One call at a time.
+    public func refresh() async {
+        await withDiscardingTaskGroup { group in
+            for folder in folders { group.addTask { await self.refresh(folder) } }
+        }
+    }
+
+    private func refresh(_ folder: Shelved) async {
+        let name = folder.name
+        let before = entries.withLock { $0[name] }
+        let look = await folder.lane.run { [files = folder.files, seen = before?.seen ?? .nothing] in
+            Self.look(at: files, named: name, unlike: seen)
+        }
+        guard let look else {
+            // Where the worker ends, that is no fault of the folder's.
+            guard !Task.isCancelled, before?.isSilent != true else { return }
+            let offered = before?.skill == nil ? "it is left out" : "it is offered as it was read last"
+            warn(name, ["\(folder.files.path) doesn't answer: \(offered) until it does"])
+            entries.withLock { $0[name, default: Entry()].isSilent = true }
+            return
+        }
+        switch look {
+        case .same: entries.withLock { $0[name]?.isSilent = false }
+        case .missing:
+            warn(
+                name,
+                [
+                    "there is no \(SkillFolder.fileName) in \(folder.files.path): it is left out until there is one"
+                ])
+            entries.withLock { $0[name] = Entry(seen: .missing) }
+        case .read(let entry, let warnings):
             if before?.content == nil || before?.content != entry.content { warn(name, warnings) }
             entries.withLock { $0[name] = entry }
         }
     }
 
-    private func reading(
-        of folder: SkillFolder, named name: String, _ fingerprint: SkillFolder.Fingerprint?
-    ) -> (Entry, warnings: [String]) {
-        var entry = Entry(fingerprint: fingerprint)
+    private static func look(at files: any SkillFiles, named name: String, unlike seen: Seen) -> Look {
+        let fingerprint = files.fingerprint()
+        let now = fingerprint.map { Seen.file($0) } ?? .missing
+        if now == seen { return .same }
+        if now == .missing { return .missing }
+        var entry = Entry(seen: now)
         do {
-            let (bytes, size) = try Self.content(of: folder)
+            let (bytes, size) = try content(of: files)
             entry.content = Digest128(parts: [String(decoding: bytes, as: UTF8.self)])
             let file = try SkillFile(bytes, name: name, isWhole: size <= bytes.count)
             entry.skill = Skill(
                 name: name, description: file.description, compatibility: file.compatibility,
                 guide: file.guide,
-                isCut: file.isCut, files: folder.listing(),
+                isCut: file.isCut, files: files.listing(),
                 version: Digest128(parts: ["skill", file.guide]).description)
-            return (entry, file.warnings)
+            return .read(entry, warnings: file.warnings)
         } catch let fault as SkillFolder.Fault {
-            return (entry, ["it is left out: \(fault.text)"])
+            return .read(entry, warnings: ["it is left out: \(fault.text)"])
         } catch {
-            return (
-                entry, ["it is left out: \((error as? SkillFile.Unreadable)?.reason ?? "it can't be read")"]
-            )
+            let reason = (error as? SkillFile.Unreadable)?.reason ?? "it can't be read"
+            return .read(entry, warnings: ["it is left out: \(reason)"])
         }
     }
 
-    private static func content(of folder: SkillFolder) throws(SkillFolder.Fault) -> (
-        bytes: [UInt8], size: Int
-    ) {
-        do { return try folder.read(SkillFolder.fileName, limit: SkillFile.sizeLimit) } catch {
+    private static func content(
+        of files: any SkillFiles
+    ) throws(SkillFolder.Fault) -> (bytes: [UInt8], size: Int) {
+        do { return try files.read(SkillFolder.fileName, limit: SkillFile.sizeLimit) } catch {
             // A volume that was replaced at this moment is there the next.
-            return try folder.read(SkillFolder.fileName, limit: SkillFile.sizeLimit)
+            return try files.read(SkillFolder.fileName, limit: SkillFile.sizeLimit)
         }
     }
 
     /// Nil where it can't be read.
     func skill(_ name: String) -> Skill? { entries.withLock { $0[name]?.skill } }
 
-    /// The same with its files listed anew.
-    func opened(_ name: String) -> Skill? {
-        guard skill(name) != nil, let files = folder(name)?.listing() else { return nil }
+    /// The same with its files listed anew, where the folder answers.
+    func opened(_ name: String) async -> Skill? {
+        guard skill(name) != nil, let folder = folder(name) else { return nil }
+        let listing = await folder.lane.run { [files = folder.files] in files.listing() }
         return entries.withLock { entries in
-            entries[name]?.skill?.files = files
+            if let listing { entries[name]?.skill?.files = listing }
             return entries[name]?.skill
         }
     }
 
-    func folder(_ name: String) -> SkillFolder? { folders.first { $0.name == name }?.folder }
+    /// The first bytes of one of a skill's files.
+    ///
+    /// - Parameter path: below the skill's folder, checked.
+    func read(
+        _ name: String, _ path: String, limit: Int
+    ) async throws(SkillFolder.Fault) -> (bytes: [UInt8], size: Int) {
+        typealias Reading = Result<(bytes: [UInt8], size: Int), SkillFolder.Fault>
+        guard let folder = folder(name) else { throw Self.unreadable }
+        let reading = await folder.lane.run { [files = folder.files] () -> Reading in
+            do throws(SkillFolder.Fault) { return .success(try files.read(path, limit: limit)) } catch {
+                return .failure(error)
+            }
+        }
+        guard let reading else { throw Self.unreadable }
+        return try reading.get()
+    }
+
+    private static let unreadable = SkillFolder.Fault(text: "The skill's files can't be read now.")
+
+    private func folder(_ name: String) -> Shelved? { folders.first { $0.name == name } }
 
     private func warn(_ name: String, _ warnings: [String]) {
         for warning in warnings {

@@ -26,11 +26,12 @@ struct ToolCalls: Sendable {
         _ state: inout TurnState, _ around: TurnEngine.Surroundings, within limit: Duration,
         preface: [TurnEvent], keep: Keep
     ) async {
+        let unapproved = toolbox.unapproved(state.steps.open)
+        let preface = preface.marking(unapproved.contains)
         // Whatever the client's side throws means that nobody reads any more.
         if !preface.isEmpty, (try? await around.emit(preface)) == nil { return cancel(&state) }
         // Whoever takes over does so with the answers that its predecessor asked for.
         let handoffs = state.steps.open.filter { toolbox.offer($0.name)?.handoff != nil }
-        let unapproved = toolbox.unapproved(state.steps.open)
         var waiting = state.steps.open.filter { !handoffs.contains($0) && !unapproved.contains($0) }[...]
         await withTaskGroup(of: News.self) { group in
             if let clientLeft = around.clientLeft {

@@ -115,6 +115,11 @@ extension TurnEngine {
         prompt.skills = agent.skills.inPrompt(
             activated: input.activatedSkills + state.steps.activatedSkills, toolbox)
         let timeout = remaining(around)
+        let recorded = state.steps.callIDs
+        let emit: @Sendable ([TurnEvent]) async throws -> Void = { events in
+            try await around.emit(
+                events.marking { !recorded.contains($0.id) && !toolbox.unapproved([$0]).isEmpty })
+        }
         var conversation = await Conversation.hold(
             Conversation.Call(
                 model: agent.model,
@@ -123,8 +128,7 @@ extension TurnEngine {
                     functions: toolbox.functions, mayCall: state.steps.rounds < Self.maximumRounds,
                     sampling: input.overrides,
                     timeout: timeout),
-                timeout: timeout, clientLeft: around.clientLeft, emit: around.emit,
-                preface: state.takeUntold(),
+                timeout: timeout, clientLeft: around.clientLeft, emit: emit, preface: state.takeUntold(),
                 callIDs: state.steps.callIDs))
         if state.timings.firstToken == nil {
             state.timings.firstToken = conversation.firstDelta.map { around.started.duration(to: $0) }

@@ -9,7 +9,7 @@ public enum TurnEvent: Sendable {
     case recalled(Recall)
     /// A piece of the reply, as the model cut it.
     case text(String)
-    /// A function call that the model asked for, whole.
+    /// A function call that the model asked for, whole; marked where it waits for a person, or did.
     case toolCall(ToolCall)
     /// What came of a call of one of the pool's tools; it is durable.
     case toolResult(id: String, name: String, ToolResult)
@@ -20,6 +20,19 @@ public enum TurnEvent: Sendable {
     /// The turn is durable.
     case committed(TurnReport)
     case failed(TurnFailure)
+}
+
+extension [TurnEvent] {
+    /// The same, the calls marked that are about to wait for a person.
+    func marking(_ waits: (ToolCall) -> Bool) -> [TurnEvent] {
+        func isCall(_ event: TurnEvent) -> Bool { if case .toolCall = event { true } else { false } }
+        guard contains(where: isCall) else { return self }
+        return map { event in
+            guard case .toolCall(var call) = event, waits(call) else { return event }
+            call.approval = .awaited
+            return .toolCall(call)
+        }
+    }
 }
 
 /// A committed turn and what it took.

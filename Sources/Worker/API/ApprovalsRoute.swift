@@ -10,8 +10,6 @@ struct ApprovalsRequest: Sendable {
     var decisions: [String: ApprovalDecision]
     var user: String?
 
-    private static let maximumReason = 4096
-
     /// - Throws: `APIError` that names the field; unknown fields are errors, for this API is our own.
     static func parse(_ body: [UInt8]) throws(APIError) -> ApprovalsRequest {
         var turn: TurnID?
@@ -60,13 +58,7 @@ struct ApprovalsRequest: Sendable {
             }
         }
         guard let id else { throw .invalid(path + ".call_id", "`call_id` must name a call that waits.") }
-        guard let isApproved else {
-            throw .invalid(path + ".approve", "`approve` must be true or false.")
-        }
-        guard reason.utf8.count <= maximumReason else {
-            throw .invalid(path + ".reason", "`reason` may have \(maximumReason) bytes.")
-        }
-        return (id, isApproved ? .approved : .refused(reason: reason))
+        return (id, try ApprovalDecision(isApproved, reason: reason, at: path))
     }
 
     /// - Parameter body: what another worker needs that has to go on with the turn.
@@ -90,6 +82,23 @@ extension PublicAPI {
             journal: journal)
         try await place(request, caller, session, turn: approvals.turnID, origin) { others in
             try await run(order, scope, others, writer)
+        }
+    }
+}
+
+extension APIError {
+    init(_ fault: DecisionFault) {
+        switch fault {
+        case .unknownTurn(let turn):
+            self.init(
+                .notFound, code: "turn_unknown", "The session has no turn \(turn).", param: "turn_id")
+        case .unknownCall(let call, let waiting):
+            self = .invalid(
+                "approvals",
+                "No call \(call) waits for approval; "
+                    + (waiting.isEmpty ? "none does." : "these do: \(waiting.joined(separator: ", "))."))
+        case .undecided(let call):
+            self = .invalid("approvals", "The call \(call) is not decided: approve or refuse it too.")
         }
     }
 }

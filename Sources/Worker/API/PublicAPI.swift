@@ -76,9 +76,14 @@ struct PublicAPI: Sendable {
             case .memorySearch: try await searchMemories(request, caller)
             case .responses: try await responses(request, caller, origin)
             case .response(let id): try await response(request, caller, id)
+            case .responseInput(let id): try await responseInput(request, caller, id)
             case .conversations: try beginConversation(request)
             case .conversation(let id): try await conversation(request, caller, id)
             case .forgetConversation(let id): try await forgetConversation(request, caller, id)
+            case .conversationItems(let id): try await conversationItems(request, caller, id)
+            case .addConversationItems: throw APIError.itemsNotTaken
+            case .conversationItem(let id, let item):
+                try await conversationItem(request, caller, id, item: item)
             case .models: request.exchange.respond(Response(.ok, body: modelList()))
             case .model(let name): try model(request, name)
             }
@@ -86,6 +91,8 @@ struct PublicAPI: Sendable {
             fail(request, error)
         } catch let error as MemoryError {
             fail(request, APIError(error))
+        } catch let fault as DecisionFault {
+            fail(request, APIError(fault))
         } catch {
             // The client is gone: nobody is there to be answered.
             request.exchange.abort()

@@ -16,9 +16,13 @@ enum PublicRoute: Equatable, Sendable {
     case memorySearch
     case responses
     case response(String)
+    case responseInput(String)
     case conversations
     case conversation(String)
     case forgetConversation(String)
+    case conversationItems(String)
+    case addConversationItems
+    case conversationItem(String, item: String)
 
     enum Match: Equatable {
         case route(PublicRoute)
@@ -59,10 +63,16 @@ enum PublicRoute: Equatable, Sendable {
             return only([(.POST, .responses)])
         case ("responses", 2):
             return only([(.GET, .response(rest[1]))])
+        case ("responses", 3) where rest[2] == "input_items":
+            return only([(.GET, .responseInput(rest[1]))])
         case ("conversations", 1):
             return only([(.POST, .conversations)])
         case ("conversations", 2):
             return only([(.GET, .conversation(rest[1])), (.DELETE, .forgetConversation(rest[1]))])
+        case ("conversations", 3) where rest[2] == "items":
+            return only([(.GET, .conversationItems(rest[1])), (.POST, .addConversationItems)])
+        case ("conversations", 4) where rest[2] == "items":
+            return only([(.GET, .conversationItem(rest[1], item: rest[3]))])
         case ("sessions", 2):
             return only([(.GET, .session(rest[1])), (.DELETE, .forget(session: rest[1]))])
         case ("sessions", 3):
@@ -96,7 +106,18 @@ struct QueryItems {
         self.items = items
     }
 
-    func has(_ name: String) -> Bool { items[name] != nil }
+    /// `nil` where the parameter is absent.
+    func text(_ name: String) -> String? { items[name] }
+
+    /// `nil` where the parameter is absent.
+    func bool(_ name: String) throws(APIError) -> Bool? {
+        switch items[name] {
+        case "true"?: true
+        case "false"?: false
+        case nil: nil
+        case _?: throw .invalid(name, "\(name) must be true or false.")
+        }
+    }
 
     /// `nil` where the parameter is absent.
     func integer(_ name: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {

@@ -1,54 +1,39 @@
 /// The name of a response: which turn of which session it is, so that nothing has to be kept to find it again. Pure.
-import Foundation
 import Memory
 
 /// A session's id holds within its principal: somebody else's response id names a turn that its holder doesn't have.
 struct ResponseID: Hashable, Sendable {
     private static let prefix = "resp_"
-    /// Neither id holds a control character.
-    private static let separator: UInt8 = 0
 
     let session: SessionID
     let turn: TurnID
+    /// How often the turn had waited for a person before what the response tells: each decision is answered by a response of its own.
+    let part: Int
 
-    init(session: SessionID, turn: TurnID) {
+    init(session: SessionID, turn: TurnID, part: Int = 0) {
         self.session = session
         self.turn = turn
+        self.part = part
     }
 
     /// Nil where the text names no response of ours.
     init?(_ text: String) {
-        guard text.hasPrefix(Self.prefix), let bytes = [UInt8](base64URL: text.dropFirst(Self.prefix.count)),
-            let end = bytes.firstIndex(of: Self.separator),
-            let name = String(validating: bytes[..<end], as: UTF8.self),
-            let turnName = String(validating: bytes[(end + 1)...], as: UTF8.self),
+        guard let fields = OpaqueID.fields(of: text, prefix: Self.prefix), (2...3).contains(fields.count),
             // A text that can't be a session's id is none of ours.
-            let session = try? SessionID(name, param: ""), let turn = TurnID(turnName)
+            let session = try? SessionID(fields[0], param: ""), let turn = TurnID(fields[1])
         else { return nil }
-        self.init(session: session, turn: turn)
+        guard fields.count == 3 else {
+            self.init(session: session, turn: turn)
+            return
+        }
+        guard let part = Int(fields[2]), part > 0, String(part) == fields[2] else { return nil }
+        self.init(session: session, turn: turn, part: part)
     }
 
     /// `resp_` and letters, digits, `-` and `_`.
     var text: String {
-        Self.prefix
-            + (Array(session.value.utf8) + [Self.separator] + Array(turn.value.utf8)).base64URL
-    }
-}
-
-extension [UInt8] {
-    /// RFC 4648, section 5, without padding.
-    fileprivate var base64URL: String {
-        Data(self).base64EncodedString()
-            .replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
-            .replacingOccurrences(of: "=", with: "")
-    }
-
-    /// Nil for any other text.
-    fileprivate init?(base64URL text: Substring) {
-        let standard = text.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
-        let padding = String(repeating: "=", count: (4 - standard.utf8.count % 4) % 4)
-        guard let data = Data(base64Encoded: standard + padding) else { return nil }
-        self.init(data)
+        OpaqueID.text(
+            prefix: Self.prefix, [session.value, turn.value] + (part == 0 ? [] : [String(part)]))
     }
 }
 

@@ -21,7 +21,11 @@ struct ResponsesRequest: Sendable {
     var metadata: [(name: String, value: String)] = []
     var previous: ResponseID?
     var conversation: SessionID?
+    /// What a person decided about calls of a turn that waits for it, and nothing else is new then.
+    var decisions: ResponseDecisions?
     var overrides = SamplingOverrides()
+    /// The messages that stand before the last call that a person is asked for, where the client repeats it.
+    private var askedAfter = 0
 
     /// All that the client instructs the agent in this turn.
     var allInstructions: String? {
@@ -45,6 +49,10 @@ struct ResponsesRequest: Sendable {
             throw .invalid(
                 "previous_response_id",
                 "`previous_response_id` and `conversation` exclude each other: leave one of them out.")
+        }
+        if request.decisions != nil {
+            try request.checkDecisions()
+            return request
         }
         guard let last = request.messages.last else {
             throw .invalid(
@@ -133,14 +141,26 @@ struct ResponsesRequest: Sendable {
         }
     }
 
+    /// Who decides says nothing else: what stands beside a decision would be lost, or would refuse the call.
+    private func checkDecisions() throws(APIError) {
+        let names = previous != nil || conversation != nil
+        guard messages.count == (names ? 0 : askedAfter) else {
+            throw .invalid(
+                "input",
+                "An `mcp_approval_response` stands without messages: send what the user says once the turn has gone on. "
+                    + "(A message alone, without a decision, refuses the call.)")
+        }
+    }
+
     private mutating func readInput(_ reader: inout FieldReader) throws(APIError) {
-        (messages, system) = ([], [])
+        (messages, system, decisions) = ([], [], nil)
         if try reader.kind() == .string {
             let text = try reader.string() ?? ""
             if !text.isEmpty { messages = [Message(role: .user, content: text)] }
             return
         }
         var followsCall = false
+        askedAfter = 0
         try reader.beginArray()
         while try reader.nextElement(atMost: ChatCompletionsRequest.maxMessages) {
             let path = reader.path
@@ -153,13 +173,18 @@ struct ResponsesRequest: Sendable {
             case nil, "message":
                 try take(Message(from: &reader, types: ["input_text", "output_text"]), path, followsCall)
                 followsCall = false
-            case "mcp_call":
+            case "mcp_call", "mcp_approval_request":
                 // Out of an earlier response's output: the pool has its own record of it.
                 try reader.skip()
                 followsCall = true
+                if type == "mcp_approval_request" { askedAfter = messages.count }
+            case "mcp_approval_response":
+                var read = decisions ?? ResponseDecisions()
+                try read.add(&reader, at: path)
+                decisions = read
             case let other?:
                 throw .unsupported(
-                    path, "Only messages are taken as input; `\(path)` is of type `\(other)`.")
+                    path, "Only messages and decisions are taken as input; `\(path)` is of type `\(other)`.")
             }
         }
     }

@@ -21,7 +21,11 @@ extension PublicAPI {
         var order = TurnOrder(
             agent: try agent(named: asked.model, param: "model"), prior: prior, new: new,
             after: asked.previous?.turn, instructions: asked.allInstructions, overrides: asked.overrides)
-        try order.identify(headers, body: body)
+        if let decisions = asked.decisions {
+            try decisions.order(&order, after: asked.previous, in: named)
+        } else {
+            try order.identify(headers, body: body)
+        }
 
         let session = session(named, of: order, principal)
         let (model, serverLabel) = (asked.model ?? conductor.engine.entryAgent, conductor.poolAlias)
@@ -39,27 +43,15 @@ extension PublicAPI {
         try await place(
             request, caller, session, turn: order.turnID, origin, isStreamed: asked.stream
         ) { [order] others in
-            try await conductor.conduct(
-                order, scope: reply.scope, others: others,
-                clientLeft: { await request.exchange.clientLeft() },
-                opened: { reply.opened($0) }, emit: { try await reply.emit($0) })
+            do {
+                try await conductor.conduct(
+                    order, scope: reply.scope, others: others,
+                    clientLeft: { await request.exchange.clientLeft() },
+                    opened: { reply.opened($0) }, emit: { try await reply.emit($0) })
+            } catch let fault as DecisionFault {
+                throw asked.decisions?.error(fault) ?? APIError(fault)
+            }
         }
-    }
-
-    /// A response out of the history.
-    func response(_ request: ServerRequest, _ caller: Credentials.Caller, _ text: String) async throws {
-        let query = QueryItems(request.head.uri)
-        for name in ["stream", "starting_after"] where query.has(name) {
-            throw APIError.unsupported(
-                name, "A response is not streamed again: leave `\(name)` out, and read it whole.")
-        }
-        guard let id = ResponseID(text) else { throw APIError.unknownResponse(text) }
-        let scope = try scope(caller, request, session: id.session)
-        guard let stored = try await memory.turn(scope, id: id.turn) else {
-            throw APIError.unknownResponse(text)
-        }
-        let response = ResponseObject(stored, of: id.session, serverLabel: conductor.poolAlias)
-        request.exchange.respond(Response(.ok, body: response.json))
     }
 
     /// The session that the request names; nil where it names none.

@@ -39,46 +39,53 @@ struct ResponseObject: Sendable {
         overrides = asked.overrides
         turn = opening.turn
         createdAt = opening.known.map { $0.turn.startedAt / 1000 } ?? Int64(Date().timeIntervalSince1970)
-        output = ResponseOutput(turn: opening.turn, serverLabel: serverLabel)
+        output = ResponseOutput(turn: opening.turn, part: opening.part, serverLabel: serverLabel)
     }
 
-    /// A stored turn. What its request said of it beside its messages is not stored.
-    init(_ stored: StoredTurn, of session: SessionID, serverLabel: String) {
-        let turn = stored.turn
+    /// A stored turn, or one part of it, before anything of it is told. What its request said of it beside its messages is not stored.
+    init(beginOf turn: Turn, part: Int = 0, of session: SessionID, serverLabel: String) {
         self.session = session
         model = turn.agent
         self.turn = turn.id
         createdAt = turn.startedAt / 1000
-        usage = turn.usage
-        output = ResponseOutput(turn: turn.id, serverLabel: serverLabel)
-        if turn.inputCount != nil || turn.messages.last?.role == .assistant {
-            for event in TurnEvent.replay(stored) { _ = output.take(event) }
+        output = ResponseOutput(turn: turn.id, part: part, serverLabel: serverLabel)
+    }
+
+    /// The same as it is.
+    init(_ stored: StoredTurn, part: Int = 0, of session: SessionID, serverLabel: String) {
+        self.init(beginOf: stored.turn, part: part, of: session, serverLabel: serverLabel)
+        for event in stored.told { _ = output.take(event) }
+        _ = end(stored.turn)
+    }
+
+    /// Takes over how the stored turn ended.
+    mutating func end(_ turn: Turn) -> [ResponseOutput.Change] {
+        if turn.goesOn(after: output.part) {
+            state = .completed
+            return output.end(.completed)
         }
+        usage = turn.usage
         switch turn.ending {
-        case .complete:
+        case .complete, .waiting:
             state = .completed
             completedAt = turn.finishedAt / 1000
         case .cancelled: state = .cancelled
         case .failed: state = .failed(.brokenOff)
-        case .waiting: state = .incomplete(reason: Self.awaitsApproval)
-        case .running: return
+        case .running: return []
         }
-        _ = output.end(turn.ending == .complete ? .completed : .incomplete)
+        return output.end(state == .completed ? .completed : .incomplete)
     }
-
-    /// Beside OpenAI's own reasons: a call waits for a person, who decides by the session's approvals.
-    private static let awaitsApproval = "approval_required"
 
     /// The turn is durable.
     ///
     /// - Parameter now: seconds since 1970.
     mutating func end(_ report: TurnReport, now: Int64) -> [ResponseOutput.Change] {
-        usage = report.usage
+        let goesOn = report.turn.goesOn(after: output.part)
+        if !goesOn { usage = report.usage }
         switch report.finishReason {
-        case _ where report.turn.ending == .waiting: state = .incomplete(reason: Self.awaitsApproval)
-        case .length: state = .incomplete(reason: "max_output_tokens")
-        case .contentFilter: state = .incomplete(reason: "content_filter")
-        case .stop, .toolCalls:
+        case .length where !goesOn: state = .incomplete(reason: "max_output_tokens")
+        case .contentFilter where !goesOn: state = .incomplete(reason: "content_filter")
+        case .length, .contentFilter, .stop, .toolCalls:
             state = .completed
             completedAt = now
         }
@@ -101,6 +108,21 @@ struct ResponseObject: Sendable {
     }
 }
 
+extension Turn {
+    /// Responses that tell it, or its begin: one up to each wait for a person, and one after the last.
+    var parts: Int { pauses.count + (ending == .waiting ? 0 : 1) }
+
+    /// Whether another part follows this one.
+    fileprivate func goesOn(after part: Int) -> Bool { part < parts - 1 }
+}
+
+extension StoredTurn {
+    /// The agent's words and calls; none of a turn whose last words are its client's.
+    var told: [TurnEvent] {
+        turn.inputCount != nil || turn.messages.last?.role == .assistant ? TurnEvent.replay(self) : []
+    }
+}
+
 extension ResponseObject {
     var json: [UInt8] {
         var json = JSONWriter(capacity: 2048)
@@ -111,7 +133,7 @@ extension ResponseObject {
     /// - Parameter isBegin: as it was before its first item.
     func write(into json: inout JSONWriter, isBegin: Bool = false) {
         json.beginObject()
-        json.field("id", ResponseID(session: session, turn: turn).text)
+        json.field("id", ResponseID(session: session, turn: turn, part: output.part).text)
         json.field("object", "response")
         json.field("created_at", createdAt)
         json.field("status", status)

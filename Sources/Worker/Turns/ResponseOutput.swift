@@ -2,6 +2,8 @@
 import Agent
 import Memory
 
+/// A turn that waited for a person is told in parts, each by a response of its own: what comes up to a wait, with the calls that a
+/// person is asked for, and what follows the decision, those calls first.
 struct ResponseOutput: Sendable {
     enum Status: String, Sendable {
         case inProgress = "in_progress"
@@ -14,6 +16,10 @@ struct ResponseOutput: Sendable {
         var status = Status.inProgress
         /// Nil for a message.
         var call: ToolCall?
+        /// Where a person is asked for the call, or was.
+        var approval: ApprovalRequestID?
+        /// It asks a person; the call is not made.
+        var isRequest = false
         /// What came of the call, where that is known.
         var result: ToolResult?
         /// Of a message.
@@ -29,33 +35,63 @@ struct ResponseOutput: Sendable {
 
     /// What the calls' server is called: the event doesn't say which of the pool's servers it is.
     let serverLabel: String
+    /// How often the turn had waited before what is told here.
+    let part: Int
     private(set) var items: [Item] = []
-    private var turn: TurnID
+    private let turn: TurnID
+    /// The part of which the events tell.
+    private var reached = 0
+    /// Of the model's last reply: a call of it waited for a person, and calls of it have been answered.
+    private var (hasWaited, isAnswered) = (false, false)
 
-    init(turn: TurnID, serverLabel: String) {
+    init(turn: TurnID, part: Int = 0, serverLabel: String) {
         self.turn = turn
+        self.part = part
         self.serverLabel = serverLabel
     }
 
+    /// Events of other parts change nothing.
     mutating func take(_ event: TurnEvent) -> [Change] {
         switch event {
         case .text(let piece):
             guard !piece.isEmpty else { return [] }
+            beginReply()
+            guard reached == part else { return [] }
             var changes: [Change] = []
-            if openMessage == nil { changes.append(begin(Item(id: "msg_" + place))) }
+            if openMessage == nil { changes.append(begin(Item(id: id("msg")))) }
             items[items.count - 1].text += piece
             return changes + [.said(items.count - 1, piece)]
         case .toolCall(let call):
-            let ended = openMessage.map { [end($0, .completed)] } ?? []
-            return ended + [begin(Item(id: "mcp_" + place, call: call))]
+            beginReply()
+            return take(call)
         case .toolResult(let id, _, let result):
+            isAnswered = true
             guard let index = items.lastIndex(where: { $0.call?.id == id && $0.status == .inProgress })
             else { return [] }
             items[index].result = result
             return [end(index, result.outcome == .done ? .completed : .failed)]
-        // The call's item ends with the response, as one that was not made.
+        // The call has said so by its mark.
         case .approvalRequired, .agentChanged, .step, .recalled, .committed, .failed: return []
         }
+    }
+
+    private mutating func take(_ call: ToolCall) -> [Change] {
+        guard call.approval != nil else {
+            return reached == part ? endMessage() + [begin(Item(id: id("mcp"), call: call))] : []
+        }
+        hasWaited = true
+        let approval = ApprovalRequestID(turn: turn, call: call.id)
+        if reached == part {
+            let item = Item(id: approval.text, call: call, approval: approval, isRequest: true)
+            return endMessage() + [begin(item), end(items.count - 1, .completed)]
+        }
+        return reached + 1 == part ? [begin(Item(id: id("mcp"), call: call, approval: approval))] : []
+    }
+
+    /// What follows the answers of calls is the model's next reply.
+    private mutating func beginReply() {
+        if isAnswered, hasWaited { (reached, hasWaited) = (reached + 1, false) }
+        isAnswered = false
     }
 
     /// Nothing comes after. A reply of no words is an empty message.
@@ -63,7 +99,7 @@ struct ResponseOutput: Sendable {
     /// - Parameter status: of a message that was being written.
     mutating func end(_ status: Status) -> [Change] {
         var changes: [Change] = []
-        if items.isEmpty, status == .completed { changes.append(begin(Item(id: "msg_" + place))) }
+        if items.isEmpty, status == .completed { changes.append(begin(Item(id: id("msg")))) }
         for index in items.indices where items[index].status == .inProgress {
             changes.append(end(index, items[index].call == nil ? status : .incomplete))
         }
@@ -76,7 +112,11 @@ struct ResponseOutput: Sendable {
         return items.count - 1
     }
 
-    private var place: String { "\(turn.value)_\(items.count)" }
+    private mutating func endMessage() -> [Change] { openMessage.map { [end($0, .completed)] } ?? [] }
+
+    private func id(_ kind: StaticString) -> String {
+        ResponseItemID.output(kind, turn, part: part, index: items.count)
+    }
 
     private mutating func begin(_ item: Item) -> Change {
         items.append(item)
@@ -103,13 +143,14 @@ extension ResponseOutput {
     func write(_ item: Item, into json: inout JSONWriter, isBegin: Bool = false) {
         json.beginObject()
         json.field("id", item.id)
-        json.field("type", item.call == nil ? "message" : "mcp_call")
-        json.field("status", item.status.rawValue)
+        json.field(
+            "type", item.isRequest ? "mcp_approval_request" : item.call == nil ? "message" : "mcp_call")
+        if !item.isRequest { json.field("status", item.status.rawValue) }
         if let call = item.call {
             json.field("server_label", serverLabel)
             json.field("name", call.name)
-            json.field("arguments", isBegin ? "" : call.arguments)
-            write(item.result, into: &json)
+            json.field("arguments", isBegin && !item.isRequest ? "" : call.arguments)
+            if !item.isRequest { write(item, madeInto: &json) }
         } else {
             json.field("role", "assistant")
             json.key("content")
@@ -131,7 +172,11 @@ extension ResponseOutput {
         json.endObject()
     }
 
-    private func write(_ result: ToolResult?, into json: inout JSONWriter) {
+    /// What is known of a call beside what was asked.
+    private func write(_ item: Item, madeInto json: inout JSONWriter) {
+        json.key("approval_request_id")
+        if let approval = item.approval { json.string(approval.text) } else { json.null() }
+        let result = item.result
         let shown = result?.text.prefix(Self.shownResult)
         json.key("output")
         if let shown, result?.outcome == .done { json.string(String(shown)) } else { json.null() }

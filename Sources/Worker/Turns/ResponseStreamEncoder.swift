@@ -9,6 +9,8 @@ struct ResponseStreamEncoder: Sendable {
     private var json = JSONWriter(capacity: 1024)
     /// Of the next event; counted from 0.
     private var sequence = 0
+    /// Of the first event that is written.
+    private var first = 0
     private var hasBegun = false
     /// `event: ...`, `data: {"type":...,"item_id":...`: the same for every piece of a message.
     private var deltaEnvelope: [UInt8] = []
@@ -16,6 +18,31 @@ struct ResponseStreamEncoder: Sendable {
     init(_ response: ResponseObject, framing: BodyFraming) {
         self.response = response
         self.framing = framing
+    }
+
+    /// A stored response as a stream: numbered as one whose every message was said in one piece.
+    ///
+    /// - Parameter last: events up to this number are left out.
+    /// - Returns: nil where the response runs; empty where it has no events after `last`.
+    static func retold(
+        _ stored: StoredTurn, _ id: ResponseID, serverLabel: String, after last: Int?, framing: BodyFraming
+    ) -> ByteBuffer? {
+        var encoder = ResponseStreamEncoder(
+            ResponseObject(beginOf: stored.turn, part: id.part, of: id.session, serverLabel: serverLabel),
+            framing: framing)
+        encoder.first = last.map { $0 + 1 } ?? 0
+        encoder.begin()
+        for event in stored.told {
+            for change in encoder.response.output.take(event) { encoder.write(change) }
+        }
+        for change in encoder.response.end(stored.turn) { encoder.write(change) }
+        switch encoder.response.state {
+        case .inProgress: return nil
+        case .completed: encoder.writeResponse("response.completed")
+        case .incomplete, .cancelled: encoder.writeResponse("response.incomplete")
+        case .failed: encoder.writeResponse("response.failed")
+        }
+        return encoder.json.bytes.isEmpty ? ByteBuffer() : encoder.framed()
     }
 
     /// What arrived together leaves as one buffer; nil where clients are told nothing of it.
@@ -89,6 +116,7 @@ struct ResponseStreamEncoder: Sendable {
 
     private mutating func writeBegin(_ item: ResponseOutput.Item, _ index: Int) {
         writeItem("response.output_item.added", item, index, isBegin: true)
+        if item.isRequest { return }
         if let call = item.call {
             event("response.mcp_call.in_progress", item, index) { _ in }
             event("response.mcp_call_arguments.delta", item, index) { $0.field("delta", call.arguments) }
@@ -104,6 +132,10 @@ struct ResponseStreamEncoder: Sendable {
     }
 
     private mutating func writeEnd(_ item: ResponseOutput.Item, _ index: Int) {
+        if item.isRequest {
+            // It is whole from its begin.
+            return writeItem("response.output_item.done", item, index)
+        }
         if item.call == nil {
             event("response.output_text.done", item, index) { json in
                 json.field("content_index", 0)
@@ -125,12 +157,13 @@ struct ResponseStreamEncoder: Sendable {
     }
 
     private mutating func writeDelta(_ piece: String) {
+        defer { sequence += 1 }
+        guard sequence >= first else { return }
         json.raw(deltaEnvelope)
         json.field("sequence_number", sequence)
         json.field("delta", piece)
         json.endObject()
         json.frame("\n\n")
-        sequence += 1
     }
 
     private static func deltaEnvelope(_ item: ResponseOutput.Item, _ index: Int) -> [UInt8] {
@@ -177,6 +210,8 @@ struct ResponseStreamEncoder: Sendable {
     }
 
     private mutating func event(_ name: StaticString, _ members: (inout JSONWriter) -> Void) {
+        defer { sequence += 1 }
+        guard sequence >= first else { return }
         json.frame("event: ")
         json.frame(name)
         json.frame("\ndata: ")
@@ -186,7 +221,6 @@ struct ResponseStreamEncoder: Sendable {
         members(&json)
         json.endObject()
         json.frame("\n\n")
-        sequence += 1
     }
 
     private func framed() -> ByteBuffer {

@@ -31,7 +31,7 @@ struct TurnConductor: Sendable {
     ///   - others: workers to which the session is left where one of them has it.
     ///   - clientLeft: returns when nobody reads any more, or the worker's time is over; such a turn stops. What there is of it
     ///     is kept, but for one that another worker can go on with.
-    /// - Throws: `APIError`, `ClientLeft` or `SessionElsewhere` before `opened` was called, and only then.
+    /// - Throws: `APIError`, `DecisionFault`, `ClientLeft` or `SessionElsewhere` before `opened` was called, and only then.
     func conduct(
         _ order: TurnOrder, scope: Scope, others: [String], clientLeft: @escaping @Sendable () async -> Void,
         opened: @Sendable (TurnOpening) async -> Void,
@@ -69,7 +69,13 @@ struct TurnConductor: Sendable {
             // From here on its owner before can add nothing to it: what it did until then is what counts.
             do { known = try await held.storedTurn(turnID) ?? known } catch { throw APIError(error) }
         }
-        if let decisions = order.decisions { try check(decisions, of: turnID, known) }
+        var order = order
+        if let decisions = order.decisions {
+            guard let turn = known?.turn else { throw DecisionFault.unknownTurn(turnID) }
+            opening.part = try turn.pause(decidedBy: decisions) + 1
+            // What was decided before stays: the turn goes on, or is told again.
+            if turn.ending != .waiting || opening.part < turn.pauses.count { order.decisions = nil }
+        }
         let isWaiting = known?.turn.ending == .waiting
         if let known, known.turn.ending == .complete || isWaiting && order.decisions == nil {
             // It may have been read before its replicas had it. To commit it again stores nothing, and waits for them.
@@ -98,7 +104,7 @@ struct TurnConductor: Sendable {
             recall: { [memory] text in
                 await memory.recall(RecallQuery(scope: scope, text: text, contextStart: contextStart))
             },
-            commit: { turn in
+            commit: { [order] turn in
                 // What another worker will tell anew must not stand in the history as far as it got here.
                 if turn.ending != .complete, isLeftToOthers(order) { throw MemoryError.closed }
                 var turn = turn
@@ -186,29 +192,8 @@ struct TurnConductor: Sendable {
             history: HistoryReconciliation.visible(context, from: fork),
             rollingSummary: view.rollingSummary, activatedSkills: view.activatedSkills,
             instructions: order.instructions,
-            overrides: order.overrides, requestDigest: order.digest)
+            overrides: order.overrides, requestDigest: order.digest ?? known?.turn.requestDigest)
         return (input, fork)
-    }
-
-    /// Everything that the turn waits for has to be decided at once, and nothing else.
-    private func check(
-        _ decisions: [String: ApprovalDecision], of turn: TurnID, _ known: StoredTurn?
-    ) throws(APIError) {
-        guard let known else {
-            throw APIError(
-                .notFound, code: "turn_unknown", "The session has no turn \(turn).", param: "turn_id")
-        }
-        // What was decided before stays; the turn goes on, or is told again.
-        guard known.turn.ending == .waiting else { return }
-        let waiting = known.turn.awaitingApproval.map(\.id)
-        for id in decisions.keys.sorted() where !waiting.contains(id) {
-            throw .invalid(
-                "approvals", "No call \(id) waits for approval; these do: \(waiting.joined(separator: ", "))."
-            )
-        }
-        for id in waiting where decisions[id] == nil {
-            throw .invalid("approvals", "The call \(id) is not decided: approve or refuse it too.")
-        }
     }
 
     /// Why a turn can't go on after that one.

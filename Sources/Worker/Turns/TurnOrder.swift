@@ -43,6 +43,8 @@ struct TurnOpening: Sendable {
     var isRestart = false
     /// The session's owner before, who does not serve it any more.
     var ownerBefore: String?
+    /// How often the turn had waited for a person before what was asked for now.
+    var part = 0
     /// The turn is in the history already, and told from there.
     var known: StoredTurn?
 }

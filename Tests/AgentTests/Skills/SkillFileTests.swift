@@ -41,7 +41,9 @@ import Testing
         #expect(skill.description == "How to refund an order. Use it for returns.")
         #expect(skill.compatibility == "Needs the tool `orders`.")
         #expect(skill.guide == "# Refunds\n\nAsk for the number.\n---\nThen pay.")
-        #expect(!skill.isCut && skill.warnings.isEmpty)
+        #expect(!skill.isCut && skill.warnings.count == 1)
+        // The tools that an agent has are the manifest's to say, and whoever wrote the skill is told so.
+        #expect(skill.warnings[0].contains("allowed-tools is not enforced"))
     }
 
     @Test("Windows' line ends and a byte order mark make no difference")

@@ -12,7 +12,7 @@ import Testing
     private let directory: SkillDirectory
     private let shelf: SkillShelf
 
-    init() throws {
+    init() async throws {
         server = try StandInModelServer.shared.get()
         directory = try SkillDirectory()
         try directory.mount(
@@ -25,7 +25,7 @@ import Testing
         shelf = SkillShelf(
             ["refunds": directory.folder("refunds"), "secret": directory.folder("secret")],
             logger: server.logger)
-        shelf.refresh()
+        await shelf.refresh()
     }
 
     private func run(
@@ -88,7 +88,7 @@ import Testing
         let (_, asked) = try await run("[]", skills: "[]")
         #expect(asked[0]["tools"] == nil && lines(of: "skills", in: system(asked[0])).isEmpty)
         try FileManager.default.removeItem(atPath: directory.folder("refunds"))
-        shelf.refresh()
+        await shelf.refresh()
         let (_, later) = try await run("[]")
         #expect(later[0]["tools"] == nil && !system(later[0]).contains("<skills>"))
     }
@@ -169,7 +169,7 @@ import Testing
         #expect(!system(same[0]).contains("<activated_skills>"))
         try directory.mount(
             "refunds", version: "2", ["SKILL.md": SkillDirectory.file("refunds", "D.", "Only vouchers.")])
-        shelf.refresh()
+        await shelf.refresh()
         let (_, other) = try await run("[]", history: history, activated: ["refunds"])
         #expect(
             lines(of: "activated_skills", in: system(other[0])) == [

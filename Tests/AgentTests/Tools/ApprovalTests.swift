@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test("A turn pauses before such a call, when the other calls beside it are done, and holds no worker")
-    func pauses() async throws {
+    func waits() async throws {
         let (recorder, desk) = (TurnRecorder(), ToolDesk())
         try await run(recorder, desk)
         #expect(desk.ledger.map(\.tool) == ["look_up"])
@@ -144,6 +144,51 @@ import Testing
         #expect(first.speakers + second.speakers == [])
     }
 
+    @Test(
+        "A client is told of a call already that it is to wait, and of the others beside it that they don't")
+    func marked() async throws {
+        let recorder = TurnRecorder()
+        try await run(recorder, ToolDesk())
+        #expect(recorder.marks == ["look_up -", "book awaited"])
+        // Also where the worker died before the turn paused, and another one goes on.
+        let again = TurnRecorder()
+        try await run(again, ToolDesk(), after: recorder.kept.first)
+        #expect(again.marks == ["look_up -", "book awaited"])
+        let decided = TurnRecorder()
+        try await run(decided, ToolDesk(), after: recorder.committed.first, decisions: ["call_2": .approved])
+        #expect(decided.marks == ["look_up -", "book approved"])
+    }
+
+    @Test("A turn's waits are counted, and a decision names one of them whole, also one that is over")
+    func pauses() async throws {
+        let turn = try await paused(ToolDesk())
+        #expect(turn.pauses == [["call_2"]])
+        #expect(try turn.pause(decidedBy: ["call_2": .approved]) == 0)
+        #expect(throws: DecisionFault.unknownCall("call_1", waiting: ["call_2"])) {
+            try turn.pause(decidedBy: ["call_1": .approved])
+        }
+        #expect(throws: DecisionFault.unknownCall("call_1", waiting: ["call_2"])) {
+            try turn.pause(decidedBy: ["call_1": .approved, "call_2": .approved])
+        }
+        let over = turn.refusingApproval(at: 7)
+        #expect(over.pauses == [["call_2"]])
+        #expect(try over.pause(decidedBy: ["call_2": .approved]) == 0)
+        #expect(throws: DecisionFault.unknownCall("call_1", waiting: [])) {
+            try over.pause(decidedBy: ["call_1": .approved])
+        }
+
+        var twice = turn
+        let calls = ["a", "b"].map { ToolCall(id: $0, name: "book", arguments: "{}", approval: .awaited) }
+        twice.messages += [
+            Message(role: .tool, content: "x", name: "book", toolCallID: "call_2", toolOutcome: .done),
+            Message(role: .assistant, content: "", toolCalls: calls),
+        ]
+        #expect(twice.pauses == [["call_2"], ["a", "b"]])
+        #expect(try twice.pause(decidedBy: ["call_2": .approved]) == 0)
+        #expect(try twice.pause(decidedBy: ["a": .approved, "b": .refused(reason: "")]) == 1)
+        #expect(throws: DecisionFault.undecided("b")) { try twice.pause(decidedBy: ["a": .approved]) }
+    }
+
     @Test("The servers of a manifest have its time for a call")
     func ofTheManifest() throws {
         let spec = try server.spec(
@@ -175,6 +220,17 @@ extension TurnRecorder {
         events.compactMap { event in
             if case .approvalRequired(let call) = event {
                 "\(call.id) \(call.name) \(call.arguments)"
+            } else {
+                nil
+            }
+        }
+    }
+
+    /// The calls as clients are told of them, with what is known of their approval.
+    var marks: [String] {
+        events.compactMap { event in
+            if case .toolCall(let call) = event {
+                "\(call.name) \(call.approval?.rawValue ?? "-")"
             } else {
                 nil
             }
