@@ -10,6 +10,8 @@ import bad_stores
 import crash
 import drain
 import drain_streams
+import mcp_lies
+import mcp_stdio
 import mcp_tools
 import memory
 import operator_faults
@@ -41,6 +43,8 @@ def main() -> None:
         "response_ends": response_ends.program,
         "memory": memory.program,
         "mcp_tools": mcp_tools.program,
+        "mcp_lies": mcp_lies.program,
+        "mcp_stdio": mcp_stdio.program,
         "approvals": approvals.program,
         "skills": skills.program,
         "drain": drain.program,

@@ -53,8 +53,8 @@ struct ResponseOutput: Sendable {
             else { return [] }
             items[index].result = result
             return [end(index, result.outcome == .done ? .completed : .failed)]
-        // The call's item ends with the response, as one that was not made.
-        case .approvalRequired, .agentChanged, .step, .recalled, .committed, .failed: return []
+        // The call's item ends with the response, as one that was not made. OpenAI's API has no words for progress.
+        case .approvalRequired, .toolProgress, .agentChanged, .step, .recalled, .committed, .failed: return []
         }
     }
 
