@@ -43,6 +43,7 @@ let package = Package(
         .target(
             name: "PoolAPI", dependencies: [.product(name: "Yams", package: "Yams")], swiftSettings: strict),
         .target(name: "Transport", dependencies: ["CCurl", logging], swiftSettings: strict),
+        .systemLibrary(name: "CProcess"),
         .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .target(
             name: "Redis",
@@ -76,7 +77,7 @@ let package = Package(
                 .product(name: "Crypto", package: "swift-crypto"),
             ], swiftSettings: strict),
         .target(
-            name: "Agent", dependencies: ["PoolAPI", "Transport", "Memory", logging],
+            name: "Agent", dependencies: ["CProcess", "PoolAPI", "Transport", "Memory", logging],
             swiftSettings: strict),
         .target(
             name: "Worker",

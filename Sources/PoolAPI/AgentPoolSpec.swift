@@ -132,10 +132,14 @@ extension AgentPoolSpec {
         }
     }
 
-    /// A server of tools over the Model Context Protocol.
+    /// A server of tools over the Model Context Protocol. One of `url` and `command` is present; in a cluster it is `url`.
     public struct MCPServer: Codable, Sendable, Equatable {
         public var name: String
-        public var url: String
+        public var url: String?
+        /// The process that is the server: a program, looked up in `PATH`, and its arguments.
+        public var command: [String]?
+        /// Variables of the process's environment.
+        public var env: [String: String]?
         /// The Secret's keys are the names of request headers.
         public var headersSecretRef: ObjectRef?
         /// The tools that agents see; absent, all of them.

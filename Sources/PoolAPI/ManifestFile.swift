@@ -15,11 +15,12 @@ public struct ManifestFile: Sendable, Equatable {
     /// - Parameters:
     ///   - file: The name that errors give; it is not opened.
     ///   - namespace: Where a pool goes that names no namespace, as `kubectl --namespace` has it; nil: `default`.
+    ///   - place: where its pools are to be served.
     /// - Throws: All problems found, together; a text that is not YAML gives its first one alone. No value of a Secret is in a message.
     public static func parse(
-        yaml: String, file: String? = nil, namespace: String? = nil
+        yaml: String, file: String? = nil, namespace: String? = nil, servedIn place: ServingPlace = .machine
     ) throws(ManifestError) -> ManifestFile {
-        var reader = ManifestReader(file: file)
+        var reader = ManifestReader(file: file, servedIn: place)
         var manifest = ManifestFile()
         for document in try YAMLReader.documents(in: yaml, file: file) {
             manifest.add(namespace.map(document.inNamespace) ?? document, &reader)
@@ -101,13 +102,14 @@ extension AgentPoolSpec {
     /// Reads a specification alone, the text below a manifest's `spec:`.
     /// - Throws: As `ManifestFile.parse`.
     public static func parse(
-        yaml: String, for pool: PoolReference = PoolReference(name: "local"), file: String? = nil
+        yaml: String, for pool: PoolReference = PoolReference(name: "local"), file: String? = nil,
+        servedIn place: ServingPlace = .machine
     ) throws(ManifestError) -> AgentPoolSpec {
         let documents = try YAMLReader.documents(in: yaml, file: file)
         let spec = documents.first ?? LocatedValue(content: .object([]), line: 1)
         let document = LocatedValue(
             content: .object([.init(name: "spec", line: spec.line, value: spec)]), line: spec.line)
-        var reader = ManifestReader(file: file)
+        var reader = ManifestReader(file: file, servedIn: place)
         let holder = reader.read(
             document, .object([Schema.Field("spec", "", ManifestSchema.spec, .required)]), as: SpecAlone.self,
             spec: \.spec, pool: { _ in pool })

@@ -4,12 +4,14 @@ import Foundation
 /// Makes a typed, complete and valid value of a document: the schema's check, the defaults, the rules between fields.
 struct ManifestReader {
     let file: String?
+    let place: ServingPlace
     private(set) var problems: [ManifestError.Problem] = []
     /// The check of the document read last, which knows its lines.
     private var latest: SchemaCheck?
 
-    init(file: String?) {
+    init(file: String?, servedIn place: ServingPlace) {
         self.file = file
+        self.place = place
     }
 
     /// The value of a document that holds a specification at `spec`, or nil where it is too broken to have one.
@@ -31,7 +33,8 @@ struct ManifestReader {
             let violations = SpecRules.violations(
                 of: value[keyPath: spec],
                 authModeIsGiven: check.given["spec.auth.mode"] != nil
-                    || mistaken.contains { $0.hasPrefix("spec.auth") })
+                    || mistaken.contains { $0.hasPrefix("spec.auth") },
+                in: place)
             for violation in violations {
                 let path = "spec.\(violation.path)"
                 // What stands there now is not what the user wrote, and is reported already.

@@ -138,7 +138,15 @@ extension ManifestSchema {
     static let mcpServerRules = [
         Rule(
             "!has(self.allow) || self.requireApproval.all(t, t in self.allow)",
-            "requireApproval must name tools of allow", at: "requireApproval")
+            "requireApproval must name tools of allow", at: "requireApproval"),
+        Rule(
+            "!has(self.command)",
+            "only agentpool run starts a process: serve the tools over HTTP and give their url", at: "command"
+        ),
+        Rule("has(self.url) || has(self.command)", "url is required: add it", at: "url"),
+        Rule(
+            "!has(self.env)", "env is for the process of command, which only agentpool run starts: remove it",
+            at: "env"),
     ]
 
     static let skillRules = [

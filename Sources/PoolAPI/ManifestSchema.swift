@@ -99,7 +99,13 @@ enum ManifestSchema {
 
     private static let mcpServer = Schema.object([
         Field("name", "How agents name it.", .name, .required),
-        Field("url", "Its endpoint (streamable HTTP).", .url, .required),
+        Field("url", "Its endpoint (streamable HTTP).", .url),
+        Field(
+            "command",
+            "In place of url, a process to start: a program and its arguments. For agentpool run alone.",
+            .list(.text(1...4096), 1...64)),
+        Field(
+            "env", "Variables of the process's environment, beside PATH, HOME and the like.", .texts),
         Field("headersSecretRef", "A Secret whose keys are the names of request headers.", .objectRef),
         Field("allow", "The tools that agents see; absent, all of them.", .list(toolName, 0...256, .value)),
         Field(

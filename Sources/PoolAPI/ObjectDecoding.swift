@@ -31,7 +31,7 @@ extension AgentPool {
                 object["metadata"]?["annotations"] = .object(annotations.filter { $0.value.isShortText })
             }
         }
-        var reader = ManifestReader(file: nil)
+        var reader = ManifestReader(file: nil, servedIn: .cluster)
         let pool = reader.read(
             LocatedValue(object), ManifestSchema.agentPool, as: AgentPool.self, spec: \.spec,
             pool: { PoolReference($0["metadata"]) })
@@ -43,7 +43,7 @@ extension AgentPool {
 
 extension AgentPoolStatus {
     fileprivate init?(readable value: JSONValue) {
-        var reader = ManifestReader(file: nil)
+        var reader = ManifestReader(file: nil, servedIn: .cluster)
         let status = reader.read(LocatedValue(value), ManifestSchema.status, as: AgentPoolStatus.self)
         guard let status, reader.problems.isEmpty else { return nil }
         self = status

@@ -1,3 +1,11 @@
+/// Where a specification is to be served.
+public enum ServingPlace: Sendable {
+    /// By pods, which start no processes.
+    case cluster
+    /// By `agentpool run`.
+    case machine
+}
+
 /// The rules between fields of a specification: names that must exist, and values that exclude each other.
 struct SpecRules {
     struct Violation: Equatable {
@@ -10,11 +18,14 @@ struct SpecRules {
     let spec: AgentPoolSpec
     /// Whether the manifest writes `auth.mode` itself; without it, no authentication is only a laptop's default.
     private let authModeIsGiven: Bool
+    private let place: ServingPlace
     private(set) var violations: [Violation] = []
 
     /// The violations of a specification whose defaults are filled in.
-    static func violations(of spec: AgentPoolSpec, authModeIsGiven: Bool) -> [Violation] {
-        var rules = SpecRules(spec: spec, authModeIsGiven: authModeIsGiven)
+    static func violations(
+        of spec: AgentPoolSpec, authModeIsGiven: Bool, in place: ServingPlace
+    ) -> [Violation] {
+        var rules = SpecRules(spec: spec, authModeIsGiven: authModeIsGiven, place: place)
         rules.checkModels()
         rules.checkAgents()
         rules.checkRouting()
@@ -30,9 +41,10 @@ struct SpecRules {
         return rules.violations
     }
 
-    private init(spec: AgentPoolSpec, authModeIsGiven: Bool) {
+    private init(spec: AgentPoolSpec, authModeIsGiven: Bool, place: ServingPlace) {
         self.spec = spec
         self.authModeIsGiven = authModeIsGiven
+        self.place = place
     }
 
     mutating func report(_ path: String, _ message: String, _ mend: String) {
@@ -144,11 +156,50 @@ struct SpecRules {
 
     private mutating func checkTools() {
         for (index, server) in spec.mcpServers.enumerated() {
+            checkWay(to: server, at: "mcpServers[\(index)]")
             guard let allowed = server.allow else { continue }
             for (place, tool) in server.requireApproval.enumerated() where !allowed.contains(tool) {
                 report(
                     "mcpServers[\(index)].requireApproval[\(place)]", "\"\(tool)\" is not in allow",
                     "add it to allow, or remove it here")
+            }
+        }
+    }
+
+    /// A server is reached at an address or started as a process.
+    private mutating func checkWay(to server: AgentPoolSpec.MCPServer, at path: String) {
+        guard let command = server.command else {
+            if server.url == nil {
+                report(
+                    "\(path).url", "is required\(place == .machine ? " where there is no command" : "")",
+                    place == .machine ? "add it, or command" : "add it")
+            }
+            if server.env != nil {
+                report("\(path).env", "has no meaning without command", "remove it")
+            }
+            return
+        }
+        guard place == .machine else {
+            return report(
+                "\(path).command", "only agentpool run starts a process",
+                "serve the tools over HTTP, and give their url")
+        }
+        if server.url != nil {
+            report("\(path).url", "a server has url or command, not both", "remove one of them")
+        }
+        if server.headersSecretRef != nil {
+            report(
+                "\(path).headersSecretRef", "has no meaning for a process, which is sent no headers",
+                "remove it; what the process needs goes into env")
+        }
+        if command.contains(where: { $0.contains("\0") }) {
+            report("\(path).command", "holds a character that no argument may have", "remove the NUL")
+        }
+        for (name, value) in (server.env ?? [:]).sorted(by: { $0.key < $1.key }) {
+            if name.isEmpty || name.contains("=") || (name + value).contains("\0") {
+                report(
+                    SchemaCheck.path("\(path).env", name), "is no variable of an environment",
+                    "name it without '=', and remove any NUL")
             }
         }
     }

@@ -26,7 +26,7 @@ public struct WorkerConfig: Codable, Sendable, Equatable {
     /// - Parameter file: The name that errors give; it is not opened.
     /// - Throws: All problems found, together; only the version's own where this build does not read it.
     public static func decode(_ text: String, file: String? = nil) throws(ManifestError) -> WorkerConfig {
-        var reader = ManifestReader(file: file)
+        var reader = ManifestReader(file: file, servedIn: .cluster)
         let document = try Self.document(in: text, file: file)
         if case .integer(let version)? = document.json["version"] {
             let readable = readableVersions(by: currentVersion)

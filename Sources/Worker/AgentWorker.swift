@@ -63,11 +63,11 @@ public struct AgentWorker: Service {
         let spec = config.spec
         let skills = SkillShelf(settings.skillFolders, logger: logger)
         await skills.refresh()
+        let tools = ToolSource.all(
+            of: spec, headers: { [secrets] in secrets.secret($0.name) }, http: http, logger: logger)
         let engine = try TurnEngine(
-            spec: spec,
-            tools: ToolSource.all(
-                of: spec, headers: { [secrets] in secrets.secret($0.name) }, http: http, logger: logger),
-            skills: skills, secrets: { [secrets] in secrets.value($0) }, http: http, logger: logger, now: now)
+            spec: spec, tools: tools, skills: skills, secrets: { [secrets] in secrets.value($0) }, http: http,
+            logger: logger, now: now)
         let credentials = SharedCredentials(try readCredentials())
         let configuration = MemoryConfiguration(spec.memory)
         let tiers = try MemoryTiers(
@@ -139,9 +139,11 @@ public struct AgentWorker: Service {
                 tasks.addTask {
                     await self.serve(publicPort, peerPort, api, upkeep, credentials, skills)
                     for port in ports { await port.connectionsClosed(within: .seconds(5)) }
+                    async let toolsClosed: Void = ToolSource.close(tools)
                     await journal.flush(within: .seconds(5))
                     await peers?.withdraw()
                     await memory.close()
+                    await toolsClosed
                     await http.shutdown()
                     await relay?.http.shutdown()
                     drain.finished()

@@ -7,13 +7,15 @@ enum Configuration {
     static let wrong = ExitCode(2)
 
     /// One AgentPool, and the Secrets and ConfigMaps beside it; without a path the pool that needs no manifest.
+    ///
+    /// - Parameter place: where the pool is to be served.
     static func manifest(
-        _ path: String?, namespace: String? = nil
+        _ path: String?, namespace: String? = nil, servedIn place: ServingPlace = .machine
     ) throws -> (AgentPool, secrets: [String: [String: String]], configMaps: [String: [String: String]]) {
         let text = try path.map(read) ?? defaultPool
         let manifest: ManifestFile
         do {
-            manifest = try ManifestFile.parse(yaml: text, file: path, namespace: namespace)
+            manifest = try ManifestFile.parse(yaml: text, file: path, namespace: namespace, servedIn: place)
         } catch {
             throw failure(error.description)
         }

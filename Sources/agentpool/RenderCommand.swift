@@ -39,7 +39,7 @@ struct RenderCommand: ParsableCommand {
     var monitoringNamespaces = "monitoring"
 
     func run() throws {
-        let (pool, _, _) = try Configuration.manifest(file, namespace: namespace)
+        let (pool, _, _) = try Configuration.manifest(file, namespace: namespace, servedIn: .cluster)
         let context = PoolContext(
             pool: pool, uid: nil,
             settings: OperatorSettings(

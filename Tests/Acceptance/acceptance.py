@@ -12,6 +12,8 @@ import bad_stores
 import crash
 import drain
 import drain_streams
+import mcp_lies
+import mcp_stdio
 import mcp_tools
 import memory
 import operator_faults
@@ -49,6 +51,8 @@ def main() -> None:
         "memory": memory.program,
         "mcp_tools": mcp_tools.program,
         "agents": agents.program,
+        "mcp_lies": mcp_lies.program,
+        "mcp_stdio": mcp_stdio.program,
         "approvals": approvals.program,
         "approvals_elsewhere": approvals_elsewhere.program,
         "skills": skills.program,

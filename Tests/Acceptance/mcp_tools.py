@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import time
-from typing import Any
 
 from kit.checks import Checks, alone, eventually
-from kit.client import Client, Turn
+from kit.client import Client
 from kit.mcp_server import MODERN, Era, MCPServerProcess
-from kit.model import Ask, ModelServer, Reply
-from kit.tool_calls import ToolCall
+from kit.model import ModelServer
+from kit.told_calls import call, calls_what_it_is_told, results
 from kit.worker import Worker, manifest
 
 INSTRUCTIONS = "You are the front desk of the parcel office."
 MODES: tuple[tuple[Era, bool], ...] = (("both", False), ("modern", True), ("older", False), ("older", True))
 TIMEOUT = 6  # seconds that a call may take
 RESIDENT = 300 << 20  # bytes that a worker may take after a flood, at most; it takes some 60 MB at its start
-
-
-def calls_what_it_is_told(ask: Ask) -> Reply:
-    """The user's text is a list of calls; when they are answered it repeats the answers."""
-    if ask.kind != "chat":
-        return Reply(["none"])
-    results = [str(m["content"]) for m in ask.since if m["role"] == "tool"]
-    if results:
-        return Reply(["Told:", *(result[:300] for result in results)])
-    if not ask.said.startswith("["):
-        return Reply(["You", "said:", *ask.said.split()])
-    calls = [
-        ToolCall(f"call-{at}", name, json.dumps(arguments))
-        for at, (name, arguments) in enumerate(json.loads(ask.said))
-    ]
-    return Reply(["One", "moment."], calls=calls)
-
-
-def results(turn: Turn) -> dict[str, tuple[str, str]]:
-    """What clients were told of each call: outcome and text, by the tool's name."""
-    return {
-        value["name"]: (value["outcome"], value["text"])
-        for name, value in turn.events
-        if name == "tool.result"
-    }
-
-
-def call(client: Client, session: str, *calls: tuple[str, dict[str, Any]]) -> Turn:
-    return client.native(json.dumps(calls), session)
 
 
 def five_at_once(

@@ -24,10 +24,12 @@ import Testing
             }
             do {
                 for pool in try ManifestFile.parse(yaml: text).pools {
+                    accepted += 1
+                    // No worker's configuration has those.
+                    if pool.spec.mcpServers.contains(where: { $0.command != nil }) { continue }
                     let config = WorkerConfig(pool: pool.reference, spec: pool.spec)
                     #expect(
                         try WorkerConfig.decode(config.encoded()) == config, "seed \(seed), round \(round)")
-                    accepted += 1
                 }
             } catch let error as ManifestError {
                 #expect(!error.problems.isEmpty, "seed \(seed), round \(round)")

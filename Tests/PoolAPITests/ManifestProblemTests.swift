@@ -53,6 +53,20 @@ import Testing
             "mcpServers: [{name: s, url: 'http://s', allow: [a], requireApproval: [b]}]",
             "mcpServers[0].requireApproval[0]", "not in allow"
         ),
+        ("mcpServers: [{name: s}]", "mcpServers[0].url", "is required where there is no command"),
+        ("mcpServers: [{name: s, url: 'http://s', command: [s]}]", "mcpServers[0].url", "not both"),
+        (
+            "mcpServers: [{name: s, url: 'http://s', env: {A: b}}]", "mcpServers[0].env",
+            "no meaning without command"
+        ),
+        (
+            "mcpServers: [{name: s, command: [s], headersSecretRef: {name: h}}]",
+            "mcpServers[0].headersSecretRef", "no meaning for a process"
+        ),
+        (
+            "mcpServers: [{name: s, command: [s], env: {'A=B': hunter2}}]", "mcpServers[0].env.A=B",
+            "no variable"
+        ),
         ("skills: [{name: s}]", "skills[0].configMapRef", "is required where there is no volume"),
         (
             "skills: [{name: s, configMapRef: {name: c}, volume: {claimName: v}}]",

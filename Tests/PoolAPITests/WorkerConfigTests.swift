@@ -83,6 +83,11 @@ import Testing
                 "version: 1\npool: {name: p}\nspec: {agents: [{name: a, instructions: x}], extra: 1}",
                 "spec.extra"
             ),
+            // Pods start no processes.
+            (
+                "version: 1\npool: {name: p}\nspec: {agents: [{name: a, instructions: x}], mcpServers: [{name: s, command: [s]}]}",
+                "spec.mcpServers[0].command"
+            ),
             ("", ""), ("{\"version\": 1", ""), ("a: 1\n---\nb: 2", ""),
         ])
     func checked(text: String, path: String) throws {

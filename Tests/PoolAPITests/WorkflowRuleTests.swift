@@ -155,7 +155,7 @@ import Testing
     func standard() throws {
         var spec = try AgentPoolSpec.parse(yaml: "agents: [{name: a, instructions: Help.}]")
         spec.workflow = .standard
-        #expect(SpecRules.violations(of: spec, authModeIsGiven: true) == [])
+        #expect(SpecRules.violations(of: spec, authModeIsGiven: true, in: .machine) == [])
     }
 
     @Test("The example of a workflow keeps to the rules, and is the one in the documentation")

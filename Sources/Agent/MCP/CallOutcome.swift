@@ -55,7 +55,7 @@ struct CallOutcome {
             if tool.isRepeatable { return ToolResult(.failed, text + " Ask it for less.") }
             return ToolResult(.unknown, text + " It probably took effect: don't call it again to find out.")
         case .broken(let error):
-            return wasSent ? unknown(Self.ending(of: error)) : notSent(error)
+            return wasSent ? unknown(ending(of: error)) : notSent(error)
         }
     }
 
@@ -92,7 +92,7 @@ struct CallOutcome {
         let mend =
             status == 401 || status == 403
             ? " The credentials of \(server.field).headersSecretRef were not accepted."
-            : (300..<400).contains(status) ? " The address in \(server.field).url leads elsewhere." : ""
+            : (300..<400).contains(status) ? " The address in \(server.place) leads elsewhere." : ""
         return ToolResult(
             .failed, "The tool server \(server.name) refused the call with status \(status)\(said)\(mend)")
     }
@@ -107,7 +107,7 @@ struct CallOutcome {
         )
     }
 
-    private static func ending(of error: TransportError) -> String {
+    private func ending(of error: TransportError) -> String {
         switch error.kind {
         case .timeout: "no answer came in time"
         case .cancelled: "it was given up before an answer came"
@@ -116,7 +116,10 @@ struct CallOutcome {
         case .shutdown: "this worker ended before an answer came"
         // Not sent a second time: the first time may have been heard.
         case .withheld: "the connection ended before an answer came"
-        default: "the connection broke off before an answer came"
+        default:
+            server.isProcess
+                ? "its server's process ended before an answer came"
+                : "the connection broke off before an answer came"
         }
     }
 }

@@ -12,7 +12,7 @@ extension MCPClient {
         let arguments: [UInt8]
         let headers: SecretHeaders
         let deadline: ContinuousClock.Instant
-        let progress: @Sendable (String) -> Void
+        let progress: @Sendable (ToolProgress) -> Void
 
         func outcome(of server: MCPServerName) -> CallOutcome {
             CallOutcome(tool: tool, server: server, hidden: headers.hidden)
@@ -57,16 +57,17 @@ extension MCPClient {
     private func send(_ call: Call, _ era: MCPEra) async -> (MCPReply, wasSent: Bool) {
         let permit = SendPermit(isRepeatable: call.tool.isRepeatable)
         let id = nextID()
-        let asking = MCPEndpoint.Asking(
+        let asking = MCPAsking(
             request: .call(call.tool, arguments: call.arguments), id: id, era: era, headers: call.headers,
             limit: Self.maxAnswerBytes, deadline: call.deadline, permit: permit)
         var served = 0
-        let reply = await endpoint.ask(asking) { item in
+        let reply = await transport.ask(asking) { item in
             switch item {
-            case .progress(let text):
-                if let line = call.headers.hidden.line(text, limit: Self.maxProgressBytes) {
-                    call.progress(line)
+            case .progress(var progress):
+                progress.message = progress.message.flatMap {
+                    call.headers.hidden.line($0, limit: Self.maxProgressBytes)
                 }
+                if progress != ToolProgress() { call.progress(progress) }
             case .toolsChanged: self.state.withLock { $0.cache.becameOld(at: .now) }
             case .request(let id, let method):
                 served += 1
@@ -74,10 +75,7 @@ extension MCPClient {
             case .reply: break
             }
         }.reply
-        if reply.isGivenUp, permit.wasUsed, case .session = era {
-            // In this era the end of the connection means nothing to the server.
-            endpoint.takeBack(id, era: era, headers: call.headers)
-        }
+        if reply.isGivenUp, permit.wasUsed { transport.takeBack(id, era: era, headers: call.headers) }
         return (reply, permit.wasUsed)
     }
 
@@ -85,7 +83,7 @@ extension MCPClient {
     private func serve(_ id: [UInt8], _ method: String, _ era: MCPEra, _ call: Call) async {
         guard case .session = era else { return }
         // One that doesn't hear the answer waits for it, and the call's own time bounds that.
-        _ = try? await endpoint.tell(
+        _ = try? await transport.tell(
             method == "ping" ? .alive(id: id) : .refuse(method: method, id: id), era: era,
             headers: call.headers, until: call.deadline)
     }

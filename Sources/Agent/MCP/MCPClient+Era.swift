@@ -23,19 +23,20 @@ extension MCPClient {
     private func searchEra(
         _ headers: SecretHeaders, until deadline: ContinuousClock.Instant
     ) async throws(MCPError) -> MCPEra {
-        let discovery = await ask(.discover, .modern, headers, deadline)
-        switch DiscoveryVerdict(discovery.reply, from: server, hiding: headers.hidden) {
-        case .modern: return .modern
-        case .failed(let error): throw error
-        case .older: break
-        }
+        if try await discovers(headers, deadline) { return .modern }
         let none = MCPSession(revision: MCPRevision.newestOfSessions, id: nil)
         let (reply, id) = await ask(.initialize, .session(none), headers, deadline)
+        if transport.mayIgnoreDiscovery, case .error(let error, _) = reply, error.code == -32022,
+            // It was only slow to start: that question has made its era the modern one.
+            try await discovers(headers, deadline)
+        {
+            return .modern
+        }
         let era = MCPEra.session(
             try MCPSession(reply, id: id, from: server, hiding: headers.hidden))
         let status: Int
         do throws(TransportError) {
-            status = try await endpoint.tell(.initialized, era: era, headers: headers, until: deadline)
+            status = try await transport.tell(.initialized, era: era, headers: headers, until: deadline)
         } catch {
             throw MCPError(transport: error, server: server)
         }
@@ -48,13 +49,34 @@ extension MCPClient {
         return era
     }
 
+    /// Whether the server answers as one of the modern era; else it is asked in the older way.
+    private func discovers(
+        _ headers: SecretHeaders, _ deadline: ContinuousClock.Instant
+    ) async throws(MCPError) -> Bool {
+        var time = deadline
+        if transport.mayIgnoreDiscovery { time = .now + (deadline - .now) / 2 }
+        let (reply, _) = await ask(.discover, .modern, headers, time)
+        // A program of the older era may not know what to answer, or end over it.
+        if transport.mayIgnoreDiscovery, case .broken(let error) = reply, .now < deadline,
+            error.kind == .timeout(.total) || error.kind == .reset
+        {
+            return false
+        }
+        switch DiscoveryVerdict(reply, from: server, hiding: headers.hidden) {
+        case .modern: return true
+        case .failed(let error): throw error
+        case .older: return false
+        }
+    }
+
     func ask(
         _ request: MCPRequest, _ era: MCPEra, _ headers: SecretHeaders,
         _ deadline: ContinuousClock.Instant, limit: Int = MCPClient.maxAnswerBytes
     ) async -> (reply: MCPReply, sessionID: String?) {
-        await endpoint.ask(
-            MCPEndpoint.Asking(
-                request: request, id: nextID(), era: era, headers: headers, limit: limit, deadline: deadline))
+        await transport.ask(
+            MCPAsking(
+                request: request, id: nextID(), era: era, headers: headers, limit: limit, deadline: deadline)
+        ) { _ in }
     }
 
     var knownEra: MCPEra? { state.withLock { $0.era.known } }

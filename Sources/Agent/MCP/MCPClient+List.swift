@@ -39,7 +39,7 @@ extension MCPClient {
             } catch {
                 throw MCPError(
                     .malformed,
-                    "\(server.field).url: the tool server \(server.name) answered with a list of tools that can't be read: \(error). Update the server."
+                    "\(server.place): the tool server \(server.name) answered with a list of tools that can't be read: \(error). Update the server."
                 )
             }
         }
@@ -63,14 +63,21 @@ extension MCPClient {
         }
     }
 
-    func fresh(for headers: SecretHeaders) -> [Tool]? {
-        state.withLock { $0.cache.tools(for: headers, at: .now) }
+    /// What is answered without asking: a fresh list, or what the last try came to a moment ago.
+    func known(for headers: SecretHeaders) throws(MCPError) -> [Tool]? {
+        let known = state.withLock { state in
+            state.cache.heard(transport.changes, at: .now)
+            return state.cache.known(for: headers, at: .now)
+        }
+        return try known?.get()
     }
 
+    /// A listing failed: the tools of the older one are answered, where there is one that may still stand in.
     func standIn(for error: MCPError, _ headers: SecretHeaders) throws(MCPError) -> [Tool] {
-        guard error.kind != .cancelled,
-            let tools = state.withLock({ $0.cache.failed(for: headers, at: .now) })
-        else { throw error }
+        guard error.kind != .cancelled else { throw error }
+        guard let tools = state.withLock({ $0.cache.failed(error, for: headers, at: .now) }) else {
+            throw error
+        }
         logger.warning(
             "A tool server can't list its tools; those that it had are offered",
             metadata: ["server": "\(server.name)", "error": "\(error)"])

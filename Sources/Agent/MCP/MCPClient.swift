@@ -4,7 +4,8 @@ import Logging
 import Synchronization
 import Transport
 
-/// A client of one server of the Model Context Protocol over streamable HTTP, in either era of the protocol.
+/// A client of one server of the Model Context Protocol, over streamable HTTP or over the pipes of a process, in either era of the
+/// protocol.
 ///
 /// Safe to use from any task. Which era the server speaks is found with the first use and looked at again when an answer
 /// says that it changed; a session that the server has lost is begun anew.
@@ -19,28 +20,57 @@ public final class MCPClient: Sendable {
         var cache = ToolsCache()
     }
 
-    let endpoint: MCPEndpoint
+    let transport: any MCPTransport
     let allow: [String]?
-    private let currentHeaders: @Sendable () -> [String: String]?
+    private let currentHeaders: @Sendable () throws(MCPError) -> SecretHeaders
     let logger: Logger
     let state = Mutex(State())
     let lastID = Atomic<Int>(0)
     let eraSearch: SharedWork<MCPEra>
     let listing: SharedWork<[Tool]>
 
-    var server: MCPServerName { endpoint.server }
+    var server: MCPServerName { transport.server }
 
+    /// A client of a server at an address.
+    ///
     /// - Parameters:
     ///   - name: the server's name in the manifest.
     ///   - field: its place there, such as `spec.mcpServers[0]`; errors name it.
     ///   - allow: the tools that agents see; nil for all.
     ///   - headers: the current headers of the server's Secret, nil where the Secret is missing. Asked at every use.
-    public init(
+    public convenience init(
         name: String, field: String, url: String, allow: [String]?,
         headers: @escaping @Sendable () -> [String: String]?, http: HTTPClient, logger: Logger
     ) {
         let server = MCPServerName(name: name, field: field)
-        endpoint = MCPEndpoint(server: server, url: url, http: http)
+        self.init(
+            MCPEndpoint(server: server, url: url, http: http), allow: allow,
+            headers: { () throws(MCPError) in try SecretHeaders(headers(), of: server) }, logger: logger)
+    }
+
+    /// A client of a server that is a process of this machine, started when it is first asked.
+    ///
+    /// - Parameters:
+    ///   - command: the program, looked up in `PATH`, and its arguments. No shell reads it.
+    ///   - variables: of its environment, beside those that every such process has.
+    public convenience init(
+        name: String, field: String, command: [String], variables: [String: String], allow: [String]?,
+        logger: Logger
+    ) {
+        let environment = ProcessEnvironment(variables)
+        let process = MCPProcess(
+            server: MCPServerName(name: name, field: field, isProcess: true), command: command,
+            environment: environment, logger: logger)
+        self.init(
+            process, allow: allow, headers: { SecretHeaders(hiding: environment.secrets) }, logger: logger)
+    }
+
+    init(
+        _ transport: any MCPTransport, allow: [String]?,
+        headers: @escaping @Sendable () throws(MCPError) -> SecretHeaders, logger: Logger
+    ) {
+        let server = transport.server
+        self.transport = transport
         self.allow = allow
         currentHeaders = headers
         self.logger = logger
@@ -51,14 +81,17 @@ public final class MCPClient: Sendable {
     /// The server's tools that agents may see, in its order.
     ///
     /// Kept for as long as the server allows, or for a minute. One listing runs at a time, and whoever comes meanwhile
-    /// waits for it. Where it fails, the tools of an older one are answered for ten minutes.
+    /// waits for it. Where it fails, the tools of an older one are answered for ten minutes; the next try is made after a pause that
+    /// grows with each failure (``ToolsCache``), and until then nobody waits.
+    ///
+    /// - Parameter time: a process that has to start may take longer.
     public func tools(within time: Duration) async throws(MCPError) -> [Tool] {
-        let deadline = ContinuousClock.now + min(time, Self.longestTime)
-        let headers = try SecretHeaders(currentHeaders(), of: server)
-        if let tools = fresh(for: headers) { return tools }
+        let deadline = ContinuousClock.now + min(max(time, transport.startTime ?? time), Self.longestTime)
+        let headers = try currentHeaders()
+        if let tools = try known(for: headers) { return tools }
         do throws(MCPError) {
             return try await listing.run(until: deadline) { () async throws(MCPError) -> [Tool] in
-                if let tools = self.fresh(for: headers) { return tools }
+                if let tools = try self.known(for: headers) { return tools }
                 do throws(MCPError) {
                     return try await self.list(headers, until: deadline)
                 } catch {
@@ -78,14 +111,14 @@ public final class MCPClient: Sendable {
     /// - Parameters:
     ///   - arguments: the model's JSON text, as it came.
     ///   - time: for everything, the search for the server's era included.
-    ///   - progress: takes what the tool says while it works, a short line at a time.
+    ///   - progress: takes what the tool says while it works.
     public func call(
         _ tool: Tool, arguments: String, within time: Duration,
-        progress: @escaping @Sendable (String) -> Void = { _ in }
+        progress: @escaping @Sendable (ToolProgress) -> Void = { _ in }
     ) async -> ToolResult {
         let deadline = ContinuousClock.now + min(time, Self.longestTime)
         do {
-            let headers = try SecretHeaders(currentHeaders(), of: server)
+            let headers = try currentHeaders()
             guard allow?.contains(tool.name) ?? true else {
                 return ToolResult(
                     .notSent, "The tool \(tool.name) was not called: \(server.field).allow doesn't name it.")
@@ -105,5 +138,11 @@ public final class MCPClient: Sendable {
         } catch {
             return ToolResult(.notSent, "The tool \(tool.name) was not called. \(error)")
         }
+    }
+
+    /// Ends the server's session, or its process. Takes some seconds at most; nothing is asked of the client afterwards.
+    public func close() async {
+        // Without its Secret nothing can be said to a server at an address.
+        await transport.close(era: knownEra, headers: try? currentHeaders())
     }
 }

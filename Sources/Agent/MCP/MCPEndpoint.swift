@@ -3,7 +3,7 @@
 import Transport
 
 /// A server's address, and the client that reaches it.
-struct MCPEndpoint: Sendable {
+struct MCPEndpoint: MCPTransport {
     typealias Instant = ContinuousClock.Instant
 
     static let refusalLimit = 64 * 1024
@@ -16,24 +16,17 @@ struct MCPEndpoint: Sendable {
     let url: String
     let http: HTTPClient
 
-    /// One request on its way.
-    struct Asking: Sendable {
-        var request: MCPRequest
-        var id: Int
-        var era: MCPEra
-        var headers: SecretHeaders
-        /// The most bytes of the answer that are read.
-        var limit: Int
-        var deadline: Instant
-        var permit: SendPermit?
-    }
+    // Nothing is heard between requests, and nothing is started here.
+    let changes = 0
+    let startTime: Duration? = nil
+    let mayIgnoreDiscovery = false
 
     /// Posts a request and reads to its answer.
     ///
     /// - Parameter heard: takes what the server says before it answers.
     /// - Returns: what came of it, and the `MCP-Session-Id` that came along.
     func ask(
-        _ asking: Asking, heard: (ReplyReader.Item) async -> Void = { _ in }
+        _ asking: MCPAsking, heard: (ReplyReader.Item) async -> Void
     ) async -> (reply: MCPReply, sessionID: String?) {
         do throws(TransportError) {
             let response = try await execute(asking)
@@ -50,7 +43,7 @@ struct MCPEndpoint: Sendable {
     func tell(
         _ request: MCPRequest, era: MCPEra, headers: SecretHeaders, until deadline: Instant
     ) async throws(TransportError) -> Int {
-        let asking = Asking(
+        let asking = MCPAsking(
             request: request, id: 0, era: era, headers: headers, limit: 0, deadline: deadline)
         let response = try await execute(asking)
         // Read to its end, or its connection could not be kept; the status has said all that there is to know.
@@ -58,17 +51,32 @@ struct MCPEndpoint: Sendable {
         return response.status
     }
 
-    /// Says that nobody waits for an answer any more. Doesn't wait itself, so it can be said where the task was cancelled.
+    /// In the modern era the end of the connection says it.
     func takeBack(_ id: Int, era: MCPEra, headers: SecretHeaders) {
-        let asking = Asking(
+        guard case .session = era else { return }
+        let asking = MCPAsking(
             request: .cancelled(request: id), id: 0, era: era, headers: headers, limit: 0,
             deadline: .now + Self.courtesyTime)
         // It is a courtesy: where it can't be said, the server works on for nobody.
         if let request = try? request(asking) { http.send(request) }
     }
 
+    /// Ends the server's session (`DELETE`, in the older era). It is a courtesy: servers drop sessions by themselves too.
+    func close(era: MCPEra?, headers: SecretHeaders?) async {
+        guard case .session(let session)? = era, session.id != nil, let headers else { return }
+        let own = MCPRequest.initialized.headers(era: .session(session)).filter { $0.name.hasPrefix("MCP-") }
+        // Whatever comes of it, this client asks nothing more.
+        _ = try? await http.execute(
+            HTTPRequest(
+                method: "DELETE", url: url, headers: own + headers.fields, idleTimeout: Self.closingTime,
+                totalTimeout: Self.closingTime)
+        ).body.collect(upTo: Self.refusalLimit)
+    }
+
+    private static let closingTime = Duration.seconds(2)
+
     /// Tries again once, and only where there was no connection, so that no byte can have reached the server.
-    private func execute(_ asking: Asking) async throws(TransportError) -> HTTPResponse {
+    private func execute(_ asking: MCPAsking) async throws(TransportError) -> HTTPResponse {
         do throws(TransportError) {
             return try await http.execute(try request(asking))
         } catch  where error.kind == .resolve || error.kind == .connect {
@@ -76,7 +84,7 @@ struct MCPEndpoint: Sendable {
         }
     }
 
-    private func request(_ asking: Asking) throws(TransportError) -> HTTPRequest {
+    private func request(_ asking: MCPAsking) throws(TransportError) -> HTTPRequest {
         let left = asking.deadline - .now
         guard left > .zero else {
             throw TransportError(.timeout(.total), "the time for the request was up before it was sent")
@@ -92,7 +100,7 @@ struct MCPEndpoint: Sendable {
 
     /// Reads to the answer; where a stream of the older era ends before it, in the response that goes on.
     private func read(
-        _ response: HTTPResponse, _ asking: Asking, _ heard: (ReplyReader.Item) async -> Void
+        _ response: HTTPResponse, _ asking: MCPAsking, _ heard: (ReplyReader.Item) async -> Void
     ) async -> MCPReply {
         var reader = ReplyReader(
             contentType: response.headers["Content-Type"], id: asking.id, limit: asking.limit)
@@ -134,7 +142,7 @@ struct MCPEndpoint: Sendable {
 
     /// Asks for what follows an event. Executes nothing: it may be asked more than once.
     private func resume(
-        _ asking: Asking, at resumption: ReplyReader.Resumption
+        _ asking: MCPAsking, at resumption: ReplyReader.Resumption
     ) async throws(TransportError) -> HTTPResponse {
         let left = asking.deadline - .now
         let own = asking.request.headers(era: asking.era).filter { $0.name.hasPrefix("MCP-") }

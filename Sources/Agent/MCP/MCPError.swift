@@ -45,20 +45,22 @@ extension MCPError {
         switch error.kind {
         case .invalidRequest:
             self.init(
-                .configuration, "\(server.field).url can't be used: \(error.message). Mend the address.")
+                .configuration,
+                "\(server.place) can't be used: \(error.message). Mend the \(server.isProcess ? "command" : "address")."
+            )
         case .timeout(.connect):
             self.init(.unavailable, Self.unreachable(server, error))
         case .timeout:
             self.init(
                 .timeout,
-                "\(server.field).url: the tool server \(server.name) gave no answer in time. Check that it runs and is not overloaded."
+                "\(server.place): the tool server \(server.name) gave no answer in time. Check that it runs and is not overloaded."
             )
         case .cancelled, .withheld:
             self.init(.cancelled, "The request to the tool server \(server.name) was cancelled.")
         case .malformedResponse, .tooLarge, .slowReader:
             self.init(
                 .malformed,
-                "\(server.field).url: the answer of the tool server \(server.name) can't be read: \(error.message). Check that the address is an MCP endpoint."
+                "\(server.place): the answer of the tool server \(server.name) can't be read: \(error.message). \(server.speechMend)"
             )
         case .resolve, .connect, .tls, .reset, .overloaded, .shutdown:
             self.init(.unavailable, Self.unreachable(server, error))
@@ -66,13 +68,13 @@ extension MCPError {
     }
 
     private static func unreachable(_ server: MCPServerName, _ error: TransportError) -> String {
-        "\(server.field).url: the tool server \(server.name) can't be reached: \(error.message). Check the address and that the server runs."
+        "\(server.place): the tool server \(server.name) can't be reached: \(error.message). \(server.reachingMend)"
     }
 
     static func late(_ server: MCPServerName) -> MCPError {
         MCPError(
             .timeout,
-            "\(server.field).url: the tool server \(server.name) gave no answer in time. Check that it runs and is not overloaded."
+            "\(server.place): the tool server \(server.name) gave no answer in time. Check that it runs and is not overloaded."
         )
     }
 
@@ -86,12 +88,31 @@ struct MCPServerName: Sendable, Equatable {
     let name: String
     /// `spec.mcpServers[0]`
     let field: String
+    /// It is a process that this one starts; else it has an address.
+    var isProcess = false
+
+    /// The field that says where it is.
+    var place: String { isProcess ? "\(field).command" : "\(field).url" }
+
+    /// What to look at where it can't be reached.
+    fileprivate var reachingMend: String {
+        isProcess
+            ? "Check the program, and what it says on its standard error, which is in this log."
+            : "Check the address and that the server runs."
+    }
+
+    /// What to look at where it speaks something else.
+    fileprivate var speechMend: String {
+        isProcess
+            ? "Check that the program speaks the Model Context Protocol over its standard input and output."
+            : "Check that the address is an MCP endpoint."
+    }
 }
 
 extension MCPError {
     /// What a reply that is no result means for whoever needs the server's tools.
     init(_ reply: MCPReply, from server: MCPServerName, hiding hidden: HiddenValues) {
-        let url = "\(server.field).url: the tool server \(server.name)"
+        let url = "\(server.place): the tool server \(server.name)"
         switch reply {
         case .broken(let error): self.init(transport: error, server: server)
         case .tooLarge(let limit):
@@ -99,7 +120,7 @@ extension MCPError {
         case .unreadable(let what):
             self.init(
                 .malformed,
-                "\(url) answered with \(hidden.line(what) ?? "something") in place of a message of the Model Context Protocol. Check that the address is an MCP endpoint."
+                "\(url) answered with \(hidden.line(what) ?? "something") in place of a message of the Model Context Protocol. \(server.speechMend)"
             )
         case .error(let error, let status):
             let said = error.message.flatMap { hidden.line($0) }.map { ": \($0)" } ?? "."
@@ -109,7 +130,7 @@ extension MCPError {
             var said = "with status \(status)"
             if (300..<400).contains(status), let location = location.flatMap({ hidden.line($0, limit: 200) })
             {
-                said += " and leads to \(location): put the address there into \(server.field).url"
+                said += " and leads to \(location): put the address there into \(server.place)"
             } else if let text = text.flatMap({ hidden.line($0) }) {
                 said += ": \(text)"
             }
@@ -134,11 +155,11 @@ extension MCPError {
         case 404, 405:
             return MCPError(
                 .rejected,
-                "\(server.field).url: the tool server \(server.name) answered \(ended) Check that the address's path is its MCP endpoint.",
+                "\(server.place): the tool server \(server.name) answered \(ended) Check that the address's path is its MCP endpoint.",
                 status: status)
         default:
             return MCPError(
-                .rejected, "\(server.field).url: the tool server \(server.name) answered \(ended)",
+                .rejected, "\(server.place): the tool server \(server.name) answered \(ended)",
                 status: status)
         }
     }

@@ -6,7 +6,7 @@ enum MCPMessage: Sendable, Equatable {
     case result(id: [UInt8], value: [UInt8])
     /// - id: nil where the server could not tell which request it refuses.
     case error(id: [UInt8]?, MCPServerError)
-    case progress(token: [UInt8], text: String)
+    case progress(token: [UInt8], ToolProgress)
     case toolsChanged
     /// The server asks something of the client.
     case request(id: [UInt8], method: String)
@@ -65,22 +65,19 @@ enum MCPMessage: Sendable, Equatable {
     private static func progress(_ params: inout JSONReader) throws(JSONError) -> MCPMessage {
         guard try params.peek() == .object else { return .other }
         var token: [UInt8]?
-        var message: String?
-        var done: String?
-        var total: String?
+        var progress = ToolProgress()
         try params.beginObject()
         while let key = try params.nextKey() {
             switch key {
             case "progressToken": token = Array(try params.readRaw())
-            case "message": message = try params.readText()
-            case "progress": done = try params.readText()
-            case "total": total = try params.readText()
+            case "message": progress.message = try params.readText()
+            case "progress": progress.progress = try params.readAmount()
+            case "total": progress.total = try params.readAmount()
             default: try params.skipValue()
             }
         }
         guard let token else { return .other }
-        let share = done.map { done in total.map { "\(done)/\($0)" } ?? done }
-        return .progress(token: token, text: message ?? share ?? "")
+        return .progress(token: token, progress)
     }
 }
 
@@ -150,6 +147,11 @@ extension JSONReader {
             try skipValue()
             return nil
         }
+    }
+
+    /// A number that a `Double` holds; anything else is passed over.
+    mutating func readAmount() throws(JSONError) -> Double? {
+        try readText().flatMap { Double($0) }.flatMap { $0.isFinite ? $0 : nil }
     }
 
     /// The strings of an array; nil for what is no array.

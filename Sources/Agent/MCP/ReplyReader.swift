@@ -6,7 +6,7 @@ import Transport
 struct ReplyReader: Sendable {
     /// What a response says, in order.
     enum Item: Sendable, Equatable {
-        case progress(String)
+        case progress(ToolProgress)
         case toolsChanged
         /// The server asks something of the client and waits for an answer.
         case request(id: [UInt8], method: String)
@@ -131,8 +131,8 @@ struct ReplyReader: Sendable {
                 items.append(end(.error(error, status: 200)))
             // An answer to somebody else's question is not ours.
             case .result, .error, .other: break
-            case .progress(let token, let text):
-                if token == id, !text.isEmpty { items.append(.progress(text)) }
+            case .progress(let token, let progress):
+                if token == id, progress != ToolProgress() { items.append(.progress(progress)) }
             case .toolsChanged: items.append(.toolsChanged)
             case .request(let id, let method): items.append(.request(id: id, method: method))
             }

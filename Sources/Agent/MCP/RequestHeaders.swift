@@ -40,6 +40,12 @@ struct SecretHeaders: Sendable, Equatable {
         hidden = HiddenValues(headers: fields)
     }
 
+    /// None, where there are secrets all the same.
+    init(hiding hidden: HiddenValues) {
+        fields = []
+        self.hidden = hidden
+    }
+
     private static func unusable(_ server: MCPServerName, _ what: String) -> MCPError {
         MCPError(
             .configuration,

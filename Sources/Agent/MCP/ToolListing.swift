@@ -5,7 +5,6 @@ struct ToolListing: Sendable {
     static let maxTools = 512
     static let maxPages = 64
     static let maxBytes = 4 << 20
-    private static let maxSchemaBytes = 64 * 1024
     private static let maxDescriptionBytes = 4096
 
     /// Something to be told once: a tool that is left out, or a list that is cut off.
@@ -145,14 +144,13 @@ struct ToolListing: Sendable {
             case "title": title = try reader.readText() ?? ""
             case "description": tool.description = try reader.readText() ?? ""
             case "inputSchema":
-                let isObject = try reader.peek() == .object
                 let raw = try reader.readRaw()
-                fault =
-                    !isObject
-                    ? "its inputSchema is no JSON object"
-                    : raw.count > maxSchemaBytes
-                        ? "its inputSchema has more than \(maxSchemaBytes) bytes" : nil
-                if fault == nil { tool.inputSchema = String(decoding: raw, as: UTF8.self) }
+                do throws(ToolSchema.Fault) {
+                    tool.inputSchema = try ToolSchema.read(raw)
+                    fault = nil
+                } catch {
+                    fault = error.reason
+                }
             case "annotations":
                 guard try reader.peek() == .object else {
                     try reader.skipValue()

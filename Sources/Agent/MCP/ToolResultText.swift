@@ -31,12 +31,14 @@ struct ToolResultText: Sendable, Equatable {
     private mutating func read(_ reader: inout JSONReader) throws(JSONError) {
         var type: String?
         var isError = false
+        var hasContentOfNoKind = false
         try reader.beginObject()
         while let key = try reader.nextKey() {
             switch key {
             case "content":
                 guard try reader.peek() == .array else {
-                    try reader.skipValue()
+                    hasContentOfNoKind = try !reader.readNull()
+                    if hasContentOfNoKind { try reader.skipValue() }
                     continue
                 }
                 try reader.beginArray()
@@ -55,6 +57,11 @@ struct ToolResultText: Sendable, Equatable {
         if let structured, !texts.contains(where: { Self.says($0, structured) }) {
             parts.append(String(decoding: structured, as: UTF8.self))
         }
+        // There was something to say, and nobody knows what.
+        if hasContentOfNoKind, parts.isEmpty {
+            verdict = .unreadable
+            return
+        }
         switch type {
         case nil, "complete": verdict = isError ? .failed : .done
         case "input_required": verdict = .inputRequired
@@ -63,7 +70,10 @@ struct ToolResultText: Sendable, Equatable {
     }
 
     private mutating func add(_ reader: inout JSONReader) throws(JSONError) {
-        guard try reader.peek() == .object else { return try reader.skipValue() }
+        guard try reader.peek() == .object else {
+            parts.append("[content that can't be read]")
+            return try reader.skipValue()
+        }
         var part = ContentPart()
         try part.read(&reader)
         if part.type == "text" { texts.append(part.text ?? "") }

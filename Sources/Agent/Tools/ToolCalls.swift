@@ -15,7 +15,10 @@ struct ToolCalls: Sendable {
 
     private enum News: Sendable {
         case result(ToolCall, ToolResult)
+        case progress(CallProgress.Report)
         case clientLeft
+        /// Nothing, for the task was cancelled.
+        case none
     }
 
     /// Answers every open call, but where some wait for a person: then these stay open, and the hand-offs. A client that leaves ends
@@ -40,22 +43,42 @@ struct ToolCalls: Sendable {
                     return .clientLeft
                 }
             }
-            var running = 0
+            var running: [ToolCall] = []
+            let progress = CallProgress(left: state.progressLeft)
+            defer { state.progressLeft = progress.left }
             func start() {
-                while running < Self.maximumAtOnce, let call = waiting.popFirst() {
-                    running += 1
-                    group.addTask { .result(call, await self.result(of: call, within: limit)) }
+                while running.count < Self.maximumAtOnce, let call = waiting.popFirst() {
+                    running.append(call)
+                    group.addTask {
+                        .result(
+                            call,
+                            await self.result(of: call, within: limit) { progress.report($0, of: call) })
+                    }
                 }
             }
+            func awaitProgress() {
+                group.addTask { await progress.next().map { .progress($0) } ?? .none }
+            }
             start()
-            while running > 0, let news = await group.next() {
+            awaitProgress()
+            while !running.isEmpty, let news = await group.next() {
                 switch news {
                 case .clientLeft:
                     cancel(&state)
                     waiting = []
                     group.cancelAll()
+                case .none: break
+                case .progress(let report):
+                    // What is known of a call that has ended is its result.
+                    if running.contains(report.call) { await tell(report, &state, around) }
+                    if state.conversation?.ending == .cancelled {
+                        waiting = []
+                        group.cancelAll()
+                    } else {
+                        awaitProgress()
+                    }
                 case .result(let call, let result):
-                    running -= 1
+                    if let place = running.firstIndex(of: call) { running.remove(at: place) }
                     await take(result, of: call, &state, around, keep: keep)
                     if state.isUnstorable || state.conversation?.ending == .cancelled {
                         waiting = []
@@ -100,11 +123,21 @@ struct ToolCalls: Sendable {
         }
     }
 
-    private func result(of call: ToolCall, within limit: Duration) async -> ToolResult {
+    private func tell(
+        _ report: CallProgress.Report, _ state: inout TurnState, _ around: TurnEngine.Surroundings
+    ) async {
+        let event = TurnEvent.toolProgress(id: report.call.id, name: report.call.name, report.progress)
+        // Whatever the client's side throws means that nobody reads any more.
+        if (try? await around.emit([event])) == nil { cancel(&state) }
+    }
+
+    private func result(
+        of call: ToolCall, within limit: Duration, progress: @escaping @Sendable (ToolProgress) -> Void
+    ) async -> ToolResult {
         if areRecorded, toolbox.offer(call.name)?.tool.isRepeatable != true {
             return Self.unknown
         }
-        return await toolbox.call(call, within: limit)
+        return await toolbox.call(call, within: limit, progress: progress)
     }
 
     private func take(

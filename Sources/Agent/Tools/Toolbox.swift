@@ -82,7 +82,10 @@ struct Toolbox: Sendable {
     }
 
     /// Carries out a call, or says why it can't be.
-    func call(_ call: ToolCall, within limit: Duration) async -> ToolResult {
+    func call(
+        _ call: ToolCall, within limit: Duration,
+        progress: @escaping @Sendable (ToolProgress) -> Void = { _ in }
+    ) async -> ToolResult {
         guard let offer = offer(call.name) else {
             let names = offers.map(\.name).joined(separator: ", ")
             return ToolResult(.notSent, "There is no tool \(call.name). The tools are: \(names).")
@@ -92,7 +95,7 @@ struct Toolbox: Sendable {
                 .notSent, "The call was not made: a person has to approve it, and can't be asked from here.")
         }
         let limit = min(limit, offer.source.callLimit ?? limit)
-        return await offer.source.call(offer.tool, call.arguments, limit)
+        return await offer.source.call(offer.tool, call.arguments, limit, progress)
     }
 
     /// The calls among these that wait for a person.

@@ -11,6 +11,8 @@ public enum TurnEvent: Sendable {
     case text(String)
     /// A function call that the model asked for, whole; marked where it waits for a person, or did.
     case toolCall(ToolCall)
+    /// How far a running call is. Kept nowhere, and told only while the call runs.
+    case toolProgress(id: String, name: String, ToolProgress)
     /// What came of a call of one of the pool's tools; it is durable.
     case toolResult(id: String, name: String, ToolResult)
     /// A call is made only when a person approves it; the turn ends here, and goes on with the decision.

@@ -20,6 +20,8 @@ public struct TurnState: Sendable {
     var areRecorded = true
     /// Of the replies before the last one.
     var usage = TokenUsage()
+    /// How many more reports of running calls the client may be told.
+    var progressLeft = ProgressPace.maximumInTurn
     /// Open calls need a person's approval.
     var isWaiting = false
     /// A step could not be made durable: then the turn can't be either.

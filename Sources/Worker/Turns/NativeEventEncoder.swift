@@ -88,6 +88,14 @@ struct NativeEventEncoder {
                 json.field("name", call.name)
                 json.field("arguments", call.arguments)
             }
+        case .toolProgress(let id, let name, let progress):
+            return self.event("tool.progress") { json in
+                json.field("id", id)
+                json.field("name", name)
+                if let done = progress.progress { json.field("progress", done) }
+                if let total = progress.total { json.field("total", total) }
+                if let message = progress.message { json.field("message", message) }
+            }
         case .toolResult(let id, let name, let result):
             let shown = result.text.prefix(Self.shownResult)
             return self.event("tool.result") { json in

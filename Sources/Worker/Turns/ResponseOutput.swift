@@ -70,8 +70,8 @@ struct ResponseOutput: Sendable {
             else { return [] }
             items[index].result = result
             return [end(index, result.outcome == .done ? .completed : .failed)]
-        // The call has said so by its mark.
-        case .approvalRequired, .agentChanged, .step, .recalled, .committed, .failed: return []
+        // The call has said by its mark that it waits. OpenAI's API has no words for progress.
+        case .approvalRequired, .toolProgress, .agentChanged, .step, .recalled, .committed, .failed: return []
         }
     }
 

@@ -30,6 +30,7 @@ import Transport
                 [resource, file:///b, 4 bytes, not shown]
                 [link, c, file:///c, the third]
                 [content of a type that can't be shown, hologram]
+                [content that can't be read]
                 """)
     }
 
@@ -75,6 +76,13 @@ import Transport
             result(.result(#"{"resultType":"input_required","inputRequests":{}}"#.bytes)).outcome == .failed)
         #expect(result(.result(#"{"resultType":"task"}"#.bytes)).outcome == .unknown)
         #expect(result(.result("[]".bytes)).outcome == .unknown)
+        for content in [#""ok""#, "{}", "7"] {
+            #expect(result(.result(#"{"content":\#(content)}"#.bytes)).outcome == .unknown)
+        }
+        #expect(
+            result(.result(#"{"content":null,"structuredContent":{"a":1}}"#.bytes))
+                == ToolResult(.done, #"{"a":1}"#))
+        #expect(result(.result(#"{"content":["ok"]}"#.bytes)).text == "[content that can't be read]")
     }
 
     @Test(

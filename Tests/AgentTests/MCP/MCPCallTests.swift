@@ -107,14 +107,15 @@ import Transport
     }
 
     @Test(
-        "Progress is told in lines while the tool works, and the server's own questions are refused",
+        "Progress is told while the tool works, and the server's own questions are refused",
         arguments: eras)
     func progress(era: String) async throws {
         let endpoint = server.endpoint("\(era),call-stream")
-        let lines = ProgressLines()
-        let result = await endpoint.client().call(.look, arguments: "{}", within: time) { lines.add($0) }
+        let reports = ProgressReports()
+        let result = await endpoint.client().call(.look, arguments: "{}", within: time) { reports.add($0) }
         #expect(result == ToolResult(.done, "look {}"))
-        #expect(lines.all == ["1/2", "nearly there"])
+        #expect(reports.all.map(\.message) == [nil, "nearly there"])
+        #expect(reports.all.first == ToolProgress(progress: 1, total: 2))
         let answers = try await endpoint.seen().requests.filter { $0.method.isEmpty }.map(\.body)
         if era == "modern" {
             #expect(answers.isEmpty)

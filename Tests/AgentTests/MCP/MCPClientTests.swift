@@ -186,10 +186,14 @@ import Transport
             try await client.tools(within: .milliseconds(300))
         }
         #expect(error?.kind == .timeout)
+        // For a while nobody waits again.
+        let next = await #expect(throws: MCPError.self) { try await client.tools(within: time) }
+        #expect(next?.kind == .timeout)
+        let other = server.endpoint("silent").client()
         let cancelled = await withTaskGroup(of: MCPError.Kind?.self) { group in
             group.addTask {
                 do throws(MCPError) {
-                    _ = try await client.tools(within: self.time)
+                    _ = try await other.tools(within: self.time)
                     return nil
                 } catch {
                     return error.kind
@@ -199,6 +203,29 @@ import Transport
             return await group.next() ?? nil
         }
         #expect(cancelled == .cancelled)
+    }
+
+    @Test(
+        "Closing ends the session of a server that keeps one",
+        arguments: ["older", "older,sessionless", "modern"])
+    func closing(modes: String) async throws {
+        let endpoint = server.endpoint(modes)
+        let client = endpoint.client { ["Authorization": "Bearer one"] }
+        // Nothing was begun: nothing is ended.
+        await client.close()
+        #expect(try await endpoint.seen().requests.isEmpty)
+        _ = try await client.tools(within: time)
+        await client.close()
+        let seen = try await endpoint.seen()
+        guard modes == "older" else {
+            #expect(!seen.methods.contains("DELETE"))
+            return
+        }
+        let last = try #require(seen.requests.last)
+        #expect(last.method == "DELETE")
+        #expect(last.headers["mcp-session-id"] == seen.requests[2].headers["mcp-session-id"])
+        #expect(last.headers["mcp-protocol-version"] == "2025-06-18")
+        #expect(last.headers["authorization"] == "Bearer one")
     }
 
     @Test("Headers are asked for at every use; without the Secret nothing is sent")

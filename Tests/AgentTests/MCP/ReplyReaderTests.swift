@@ -55,7 +55,8 @@ import Transport
             """
         #expect(
             items("text/event-stream", stream, step: step) == [
-                .progress("1/4"), .toolsChanged, .request(id: #""x""#.bytes, method: "roots/list"),
+                .progress(ToolProgress(progress: 1, total: 4)), .toolsChanged,
+                .request(id: #""x""#.bytes, method: "roots/list"),
                 .reply(.result(#"{"a":1}"#.bytes)),
             ])
     }

@@ -129,13 +129,13 @@ final class LogLines: Sendable {
 }
 
 /// What a tool said while it worked.
-final class ProgressLines: Sendable {
-    private let lines = Mutex<[String]>([])
+final class ProgressReports: Sendable {
+    private let reports = Mutex<[ToolProgress]>([])
 
-    var all: [String] { lines.withLock { $0 } }
+    var all: [ToolProgress] { reports.withLock { $0 } }
 
-    func add(_ line: String) {
-        lines.withLock { $0.append(line) }
+    func add(_ report: ToolProgress) {
+        reports.withLock { $0.append(report) }
     }
 }
 

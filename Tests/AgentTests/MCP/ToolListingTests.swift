@@ -31,7 +31,7 @@ import Testing
                 Tool(
                     name: "a.b/c-d_1", description: "D", inputSchema: #"{ "type": "object" }"#,
                     isReadOnly: true),
-                Tool(name: "b", description: "T", inputSchema: "{}"),
+                Tool(name: "b", description: "T", inputSchema: #"{"type":"object"}"#),
             ])
         #expect(listing.timeToLive == .milliseconds(1500))
         #expect(listing.warnings.isEmpty)
@@ -92,23 +92,61 @@ import Testing
         #expect(throws: JSONError.self) { try listing([page]) }
     }
 
+    private let failure = MCPError(.unavailable, "gone")
+
     @Test("A listing is good for its time, and an older one stands in for a failed one for a while")
     func cache() throws {
         let headers = try SecretHeaders(["X-Key": "one"], of: .office)
         let others = try SecretHeaders(["X-Key": "two"], of: .office)
         let start = ContinuousClock.now
         var cache = ToolsCache()
-        #expect(cache.failed(for: headers, at: start) == nil)
         cache.listed([.look], timeToLive: nil, for: headers, begunAfter: 0, at: start)
-        #expect(cache.tools(for: headers, at: start + .seconds(59)) == [.look])
-        #expect(cache.tools(for: others, at: start) == nil)
+        #expect(cache.known(for: headers, at: start + .seconds(59)) == .success([.look]))
+        #expect(cache.known(for: others, at: start) == nil)
         let later = start + .seconds(60)
-        #expect(cache.tools(for: headers, at: later) == nil)
-        #expect(cache.failed(for: headers, at: later) == [.look])
-        #expect(cache.tools(for: headers, at: later + .seconds(4)) == [.look])
-        #expect(cache.tools(for: headers, at: later + .seconds(5)) == nil)
-        #expect(cache.failed(for: others, at: later) == nil)
-        #expect(cache.failed(for: headers, at: start + .seconds(601)) == nil)
+        #expect(cache.known(for: headers, at: later) == nil)
+        #expect(cache.failed(failure, for: headers, at: later) == [.look])
+        #expect(cache.known(for: headers, at: later + .seconds(4)) == .success([.look]))
+        #expect(cache.known(for: headers, at: later + .seconds(5)) == nil)
+        #expect(cache.failed(failure, for: others, at: later) == nil)
+        #expect(cache.failed(failure, for: headers, at: start + .seconds(601)) == nil)
+    }
+
+    @Test(
+        "After a failure nobody waits for a while, which grows with each further one and ends with a success")
+    func failures() throws {
+        let headers = try SecretHeaders([:], of: .office)
+        var now = ContinuousClock.now
+        var cache = ToolsCache()
+        for seconds in [5, 10, 20, 40, 60, 60] {
+            #expect(cache.failed(failure, for: headers, at: now) == nil)
+            // Whoever waited for the same try fails with it.
+            #expect(cache.failed(failure, for: headers, at: now) == nil)
+            #expect(cache.known(for: headers, at: now + .seconds(seconds - 1)) == .failure(failure))
+            now += .seconds(seconds)
+            #expect(cache.known(for: headers, at: now) == nil)
+        }
+        cache.listed([.look], timeToLive: .zero, for: headers, begunAfter: 0, at: now)
+        #expect(cache.known(for: headers, at: now) == nil)
+        #expect(cache.failed(failure, for: headers, at: now) == [.look])
+        #expect(cache.known(for: headers, at: now + .seconds(5)) == nil)
+    }
+
+    @Test("What a server says by itself makes a listing old and ends the pause after a failure")
+    func heard() throws {
+        let headers = try SecretHeaders([:], of: .office)
+        let now = ContinuousClock.now
+        var cache = ToolsCache()
+        _ = cache.failed(failure, for: headers, at: now)
+        cache.heard(0, at: now)
+        #expect(cache.known(for: headers, at: now) == .failure(failure))
+        cache.heard(1, at: now)
+        #expect(cache.known(for: headers, at: now) == nil)
+        cache.listed([.look], timeToLive: nil, for: headers, begunAfter: cache.changes, at: now)
+        cache.heard(1, at: now)
+        #expect(cache.known(for: headers, at: now) == .success([.look]))
+        cache.heard(2, at: now)
+        #expect(cache.known(for: headers, at: now) == nil)
     }
 
     @Test("A change makes a listing old, also one that was begun before it")
@@ -118,11 +156,11 @@ import Testing
         var cache = ToolsCache()
         cache.listed([.look], timeToLive: .seconds(9), for: headers, begunAfter: 0, at: now)
         cache.becameOld(at: now)
-        #expect(cache.tools(for: headers, at: now) == nil)
+        #expect(cache.known(for: headers, at: now) == nil)
         cache.listed([.book], timeToLive: .seconds(9), for: headers, begunAfter: 0, at: now)
-        #expect(cache.tools(for: headers, at: now) == nil)
+        #expect(cache.known(for: headers, at: now) == nil)
         cache.listed([.book], timeToLive: .seconds(9), for: headers, begunAfter: cache.changes, at: now)
-        #expect(cache.tools(for: headers, at: now) == [.book])
+        #expect(cache.known(for: headers, at: now) == .success([.book]))
     }
 
     @Test("A warning is heard once")

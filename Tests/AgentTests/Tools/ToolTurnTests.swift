@@ -69,6 +69,35 @@ import Testing
         #expect(offered[0]["function"]?["parameters"]?["type"] == "object")
     }
 
+    @Test("A client is told how far a running call is, before its result and never after it")
+    func progress() async throws {
+        let recorder = TurnRecorder()
+        let tool = ToolDesk.tools[0]
+        let source = ToolSource(
+            name: "desk", list: { _ in [tool] },
+            reporting: { _, _, _, progress in
+                progress(ToolProgress(progress: 1, total: 2, message: "half"))
+                while !recorder.events.contains(where: { $0.isProgress }), !Task.isCancelled {
+                    await Task.yield()
+                }
+                // Nobody waits for this one.
+                progress(ToolProgress(progress: 2, total: 2))
+                return ToolResult(.done, "found")
+            })
+        try await run(#"[[["look_up","{}"]]]"#, recorder, [source])
+        let order = recorder.events.compactMap { event -> String? in
+            switch event {
+            case .toolCall(let call): "call \(call.id)"
+            case .toolProgress(let id, let name, let progress): "\(id) \(name) \(progress.message ?? "")"
+            case .toolResult(let id, _, _): "result \(id)"
+            default: nil
+            }
+        }
+        #expect(order == ["call call_1", "call_1 look_up half", "result call_1"])
+        let kept = recorder.kept + recorder.committed
+        #expect(!kept.contains { $0.messages.contains { $0.content.contains("half") } })
+    }
+
     @Test("Five calls of one reply are made side by side, and their answers stand in the order of the calls")
     func sideBySide() async throws {
         let recorder = TurnRecorder()
@@ -229,5 +258,11 @@ import Testing
         try await run("[]", recorder, [silent])
         #expect(recorder.text == "The tools said: ")
         #expect(recorder.committed.first?.inputCount == nil)
+    }
+}
+
+extension TurnEvent {
+    fileprivate var isProgress: Bool {
+        if case .toolProgress = self { true } else { false }
     }
 }

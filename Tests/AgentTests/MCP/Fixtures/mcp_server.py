@@ -136,6 +136,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self):
         with lock:
+            ledgers[self.path.split("/")[1]].requests.append({
+                "method": "DELETE", "headers": {k.lower(): v for k, v in self.headers.items()}, "body": None,
+            })
             ledgers[self.path.split("/")[1]].sessions.discard(self.headers.get("MCP-Session-Id"))
         self.raw(200, None, b"")
 
