@@ -59,8 +59,15 @@ extension ToolSource {
         of spec: AgentPoolSpec, headers: @escaping @Sendable (ObjectRef) -> [String: String]?,
         http: HTTPClient, logger: Logger
     ) -> [ToolSource] {
-        let requests = HTTPCalls(of: spec.workflow?.nodes ?? [], headers: headers, http: http).source
-        return [requests] + spec.mcpServers.enumerated().map { index, server in
+        let requests = HTTPCalls(of: spec.workflow?.nodes ?? [], headers: headers, http: http)
+        return servers(of: spec, headers: headers, http: http, logger: logger) + [requests.source]
+    }
+
+    private static func servers(
+        of spec: AgentPoolSpec, headers: @escaping @Sendable (ObjectRef) -> [String: String]?,
+        http: HTTPClient, logger: Logger
+    ) -> [ToolSource] {
+        spec.mcpServers.enumerated().map { index, server in
             let field = "spec.mcpServers[\(index)]"
             let client =
                 if let command = server.command {
