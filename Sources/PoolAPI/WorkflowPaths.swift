@@ -18,11 +18,8 @@ struct WorkflowPaths {
         }
     }
 
-    /// The first fault of each kind.
-    var faults: [Fault] {
-        if let fault = unreached { return [fault] }
-        return [circle, unanswered].compactMap { $0 }
-    }
+    /// The first fault of each kind. What can't be reached because of a circle is not told beside it.
+    var faults: [Fault] { [circle ?? unreached, unanswered].compactMap { $0 } }
 
     private var unreached: Fault? {
         let reached = Set(paths(from: graph.start, through: { _ in true }).keys)

@@ -182,7 +182,7 @@ def refuses(checks: Checks, model: ModelServer) -> None:
     again = {"name": "again", "kind": "converse"}
     cases = [
         (
-            "spec.workflow.nodes[1]: the path talk -> again -> talk has no way out",
+            "spec.workflow.nodes[0]: the path talk -> again -> talk has no way out",
             [talk, again, keep],
             ["talk again", "again talk"],
         ),

@@ -67,7 +67,7 @@ import Testing
                 "g:inputGuard | t:converse | c:commit", "g>t?memoryWanted t>c",
                 "nodes[0]: no edge leads on where none of its conditions holds"
             ),
-            ("t:converse | u:converse | c:commit", "t>u u>t", "nodes[2]: no path from t leads to c"),
+            ("t:converse | u:converse | c:commit", "t>u u>t", "nodes[0]: the path t -> u -> t has no way out"),
             (
                 "t:converse | u:converse | v:converse | c:commit | q:condition{text: x, matches: y}",
                 "t>q q>u?matched q>c u>v v>u", "nodes[1]: the path u -> v -> u has no way out"
