@@ -138,11 +138,13 @@ def standin(stack: ExitStack, gap_microseconds: int) -> Server:
     return stack.enter_context(running("model", command, port, BUILD / "standin.log"))
 
 
-def agentpool(stack: ExitStack, model: Server, count_allocations: bool = False) -> Server:
-    """The worker, with its memory on and its stores in a new folder."""
+def agentpool(
+    stack: ExitStack, model: Server, count_allocations: bool = False, pool: str | None = None
+) -> Server:
+    """The worker, with its memory on and its stores in a new folder, or as the manifest of another pool says."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-agentpool-")))
     manifest = folder / "pool.yaml"
-    manifest.write_text(MANIFEST.format(url=f"http://127.0.0.1:{model.port}/v1"))
+    manifest.write_text(pool or MANIFEST.format(url=f"http://127.0.0.1:{model.port}/v1"))
     binary = os.environ.get("AGENTPOOL", str(ROOT / ".build" / "release" / "agentpool"))
     port = free_port()
     command = [binary, "run", "-f", str(manifest), "--port", str(port)]

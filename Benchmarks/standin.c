@@ -1,4 +1,5 @@
 // The stand-in model server of the benchmarks: streams 20 words as separate SSE chunks and answers embeddings, on one epoll thread.
+// Where it is offered the tool `look_up` it asks for one call of it after each message of the user's, in pieces as far apart as words.
 //
 // usage: standin PORT GAP_MICROSECONDS
 #define _GNU_SOURCE
@@ -18,13 +19,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WORDS = 20, DIMENSIONS = 64, MAX_REQUEST = 4 << 20 };
+enum { WORDS = 20, PIECES = 5, DIMENSIONS = 64, MAX_REQUEST = 4 << 20 };
 
 struct connection {
     int fd;
     char *in;
     size_t used, capacity;
-    bool queued, streams, wants_usage, sums_up;
+    bool queued, streams, wants_usage, sums_up, calls;
     int next_word;
     uint64_t due;  // nanoseconds, monotonic
     TAILQ_ENTRY(connection) link;
@@ -90,11 +91,28 @@ static bool put_word(struct connection *c, int index) {
     return put(c, out, frame(out, sizeof out, payload));
 }
 
+// First who is called, then the arguments bit by bit. A session's calls need ids of their own.
+static bool put_piece(struct connection *c, int index) {
+    static const char *const bits[PIECES] = {"", "{\\\"parcel\\\"", ": \\\"4711-", "0815-\\\"", "}"};
+    static unsigned number;
+    char head[96] = "", payload[400], out[480];
+    if (index == 0)
+        snprintf(head, sizeof head, "\"id\":\"call_%u\",\"type\":\"function\",", ++number);
+    snprintf(payload, sizeof payload,
+        "data: {\"id\":\"chatcmpl-standin\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
+        "\"model\":\"stand-in\",\"choices\":[{\"index\":0,\"delta\":{%s\"tool_calls\":[{\"index\":0,%s\"function\":{%s"
+        "\"arguments\":\"%s\"}}]},\"finish_reason\":null}]}\n\n",
+        index == 0 ? "\"role\":\"assistant\",\"content\":null," : "", head,
+        index == 0 ? "\"name\":\"look_up\"," : "", bits[index]);
+    return put(c, out, frame(out, sizeof out, payload));
+}
+
 static bool put_end(struct connection *c) {
     char payload[900], out[1000];
     int n = snprintf(payload, sizeof payload,
         "data: {\"id\":\"chatcmpl-standin\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
-        "\"model\":\"stand-in\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n");
+        "\"model\":\"stand-in\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"%s\"}]}\n\n",
+        c->calls ? "tool_calls" : "stop");
     if (c->wants_usage)
         n += snprintf(payload + n, sizeof payload - (size_t)n,
             "data: {\"id\":\"chatcmpl-standin\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,"
@@ -121,8 +139,8 @@ static bool put_whole_reply(struct connection *c) {
 static bool advance(struct connection *c) {
     if (!c->streams) return put_whole_reply(c);
     for (;;) {
-        if (!put_word(c, c->next_word)) return false;
-        if (++c->next_word == WORDS) return put_end(c);
+        if (!(c->calls ? put_piece : put_word)(c, c->next_word)) return false;
+        if (++c->next_word == (c->calls ? PIECES : WORDS)) return put_end(c);
         if (gap > 0) {
             wait_a_gap(c);
             return true;
@@ -169,6 +187,20 @@ static bool answer_embeddings(struct connection *c, const char *body, const char
     return ok;
 }
 
+// Where `what` begins last; before all where it is not there.
+static const char *last(const char *body, const char *end, const char *what) {
+    const char *found = body - 1;
+    for (const char *p = body; (p = memmem(p, (size_t)(end - p), what, strlen(what))); p++) found = p;
+    return found;
+}
+
+// Whether the tool is offered and the user's last message has no answer of it yet.
+static bool wants_call(const char *body, const char *end) {
+    if (!memmem(body, (size_t)(end - body), "\"look_up\"", 9)) return false;
+    const char *user = last(body, end, "\"role\":\"user\""), *answer = last(body, end, "\"tool_call_id\"");
+    return user > answer && last(body, end, "\"tools\"") >= body;
+}
+
 static bool start(struct connection *c, const char *path_end, const char *body, const char *end) {
     if (memmem(c->in, (size_t)(path_end - c->in), "/embeddings", 11)) return answer_embeddings(c, body, end);
     c->streams = memmem(body, (size_t)(end - body), "\"stream\":true", 13)
@@ -176,6 +208,7 @@ static bool start(struct connection *c, const char *path_end, const char *body, 
     c->wants_usage = memmem(body, (size_t)(end - body), "include_usage", 13) != NULL;
     // A request for a summary is answered as a model answers it: in JSON.
     c->sums_up = memmem(body, (size_t)(end - body), "entities: the people", 20) != NULL;
+    c->calls = c->streams && wants_call(body, end);
     c->next_word = 0;
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
         "Transfer-Encoding: chunked\r\n\r\n";

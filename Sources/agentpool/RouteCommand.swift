@@ -67,7 +67,8 @@ struct RouteCommand: AsyncParsableCommand {
             print("\(group): \(count.right) of \(count.all) (\(part)%)")
         }
         times.sort()
-        print("a decision: median \(times[times.count / 2]), longest \(times[times.count - 1])")
+        let (median, late) = (times[times.count / 2], times[times.count * 99 / 100])
+        print("a decision: median \(median), p99 \(late), longest \(times[times.count - 1])")
     }
 
     private static func router(
