@@ -85,7 +85,7 @@ def asks_and_outlives_a_kill(checks: Checks, worker: Worker, sdk: openai.OpenAI,
     checks.equal(
         "for the call as it would be made",
         (request.name, request.server_label, json.loads(request.arguments)["key"]),
-        ("book", "pool", "one"),
+        ("book", "acceptance", "one"),
     )
     worker.kill()
     worker.start()
@@ -181,10 +181,10 @@ def wrong(checks: Checks, sdk: openai.OpenAI, url: str, desk: Desk, other: Respo
         (
             "somebody else's decision",
             stranger,
-            openai.BadRequestError,
+            openai.NotFoundError,
             [answer(one), answer(two)],
             {},
-            "previous_response_id",
+            "input[0].approval_request_id",
         ),
     ]
     for what, who, kind, items, more, param in bad:
