@@ -76,7 +76,7 @@ final class TurnRecorder: Sendable {
         switch event {
         case .step(let name): "step \(name)"
         case .recalled: "memories"
-        case .text, .toolCall, .toolResult, .agentChanged, .approvalRequired: nil
+        case .text, .toolCall, .toolResult, .agentChanged, .approvalRequired, .guarded: nil
         case .committed: "committed"
         case .failed: "failed"
         }

@@ -25,7 +25,8 @@ public struct TurnEngine: Sendable {
     public let router: AgentRouter
 
     private let workflow: Workflow
-    private let inputGuard: InputGuard
+    /// What `spec.guard` asks for.
+    public let guards: Guards
     let roster: AgentRoster
     let turnTimeout: Duration
     let logger: Logger
@@ -47,9 +48,11 @@ public struct TurnEngine: Sendable {
         now: @escaping @Sendable () -> Int64
     ) throws {
         workflow = .standard
-        inputGuard = try InputGuard(spec.guard)
+        guards = try Guards(spec.guard, http: http, secrets: secrets)
         roster = try AgentRoster(
-            spec, tools: tools, skills: skills ?? SkillShelf(logger: logger), secrets: secrets, http: http)
+            spec, tools: tools, skills: skills ?? SkillShelf(logger: logger), guards: guards,
+            secrets: secrets,
+            http: http)
         embedder = try Embedder(spec, secrets: secrets, http: http)
         agents = spec.agents.map { Listing(name: $0.name, description: $0.description, model: $0.model) }
         entryAgent = spec.entryAgent
@@ -65,12 +68,12 @@ public struct TurnEngine: Sendable {
 
     /// Writes the memory of a batch with the model of the agent that it belongs to. Throws `SummaryFailure`.
     public var summarizer: Summarizer {
-        let roster = roster
+        let (roster, guards) = (roster, guards)
         return { request in
             guard let member = roster.summarizing(request.agent) else {
                 throw SummaryFailure.permanent("the pool has no agent \(request.agent)")
             }
-            return try await member.model.summarize(request)
+            return try await member.model.summarize(guards.shown(request))
         }
     }
 
@@ -88,6 +91,7 @@ public struct TurnEngine: Sendable {
         _ input: TurnInput, memory: TurnMemory, clientLeft: (@Sendable () async -> Void)?,
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) async {
+        let emit = guards.telling(emit)
         var state = TurnState(input: input, startedAt: now())
         let started = ContinuousClock.now
         var untold: [TurnEvent] = []
@@ -97,7 +101,7 @@ public struct TurnEngine: Sendable {
             untold.append(.step(name: name))
             switch kind {
             case .inputGuard:
-                judge(&state)
+                untold += await judge(&state)
             case .recall:
                 await recall(&state, memory)
                 if let recall = state.recall { untold.append(.recalled(recall)) }
@@ -129,14 +133,6 @@ public struct TurnEngine: Sendable {
 }
 
 extension TurnEngine {
-    private func judge(_ state: inout TurnState) {
-        let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
-        switch inputGuard.judge(instructions + state.input.messages) {
-        case .admitted(let wantsMemory): state.wantsMemory = wantsMemory
-        case .refused(let refusal): state.failure = .refused(refusal)
-        }
-    }
-
     private func recall(_ state: inout TurnState, _ memory: TurnMemory) async {
         let asked = ContinuousClock.now
         state.recall = await memory.recall(state.recallQuery)

@@ -7,6 +7,12 @@ extension TurnFailure {
             kind: .refused, message: refusal.message, status: 400, code: "input_refused", isRetryable: false)
     }
 
+    static let unmoderated = TurnFailure(
+        kind: .refused,
+        message:
+            "The moderation gave no verdict on the new messages (rule \(Moderation.field).onFailure). Send them again.",
+        status: 503, code: "moderation_unavailable", isRetryable: true)
+
     static func timedOut(after timeout: Duration) -> TurnFailure {
         TurnFailure(
             kind: .timeout, message: "The turn took longer than concurrency.turnTimeout (\(timeout)).",

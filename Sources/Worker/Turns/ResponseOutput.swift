@@ -54,7 +54,7 @@ struct ResponseOutput: Sendable {
             items[index].result = result
             return [end(index, result.outcome == .done ? .completed : .failed)]
         // The call's item ends with the response, as one that was not made.
-        case .approvalRequired, .agentChanged, .step, .recalled, .committed, .failed: return []
+        case .approvalRequired, .agentChanged, .guarded, .step, .recalled, .committed, .failed: return []
         }
     }
 

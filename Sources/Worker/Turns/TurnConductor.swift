@@ -37,6 +37,7 @@ struct TurnConductor: Sendable {
         opened: @Sendable (TurnOpening) async -> Void,
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) async throws {
+        let order = order.redacted(by: engine.guards.redaction)
         if admission.isFull, let live = await elsewhere(scope, others) { throw SessionElsewhere(live: live) }
         let slot = try await admit(clientLeft)
         defer { slot.end() }
@@ -116,7 +117,7 @@ struct TurnConductor: Sendable {
         await opened(opening)
         let started = ContinuousClock.now
         await engine.run(input, memory: turnMemory, clientLeft: clientLeft) { [metrics, cut] events in
-            for case .toolResult(_, _, let result) in events { metrics.called(result.outcome) }
+            for event in events { metrics.told(event) }
             guard let last = events.last, last.endsTurn else { return try await emit(events) }
             for event in events { metrics.ended(with: event, after: started.duration(to: .now)) }
             held.end()
@@ -169,7 +170,8 @@ struct TurnConductor: Sendable {
             fit = following
         } else {
             let visible = HistoryReconciliation.visible(context)
-            fit = .of(prior: order.prior, context: visible, turnCount: turnCount)
+            let prior = engine.guards.redaction.redacted(order.prior, except: visible)
+            fit = .of(prior: prior, context: visible, turnCount: turnCount)
         }
         var messages = fit.carried + order.new
         var fork = fit.forkedAfter
