@@ -10,6 +10,7 @@ import bad_stores
 import crash
 import drain
 import drain_streams
+import guards
 import mcp_tools
 import memory
 import operator_faults
@@ -43,6 +44,7 @@ def main() -> None:
         "mcp_tools": mcp_tools.program,
         "approvals": approvals.program,
         "skills": skills.program,
+        "guards": guards.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,
         "refusals": refusals.program,
