@@ -175,12 +175,4 @@ extension AgentPoolSpec {
             public var subPath: String?
         }
     }
-
-    /// What a message must keep to before a model sees it.
-    public struct Guard: Codable, Sendable, Equatable {
-        /// Unicode scalars of a turn's new messages, together.
-        public var maxInputCharacters: Int
-        /// Regular expressions in the syntax of Swift's `Regex`; a message that contains a match is refused.
-        public var forbiddenPatterns: [String]
-    }
 }

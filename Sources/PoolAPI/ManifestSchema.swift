@@ -20,7 +20,9 @@ enum ManifestSchema {
             "skills", "Folders of instructions and files that agents read when they need them.",
             .list(skill, 0...64, .field("name")), .defaults([])),
         Field("workflow", "The graph of a turn, in place of the default one.", workflow),
-        Field("guard", "What a message must keep to before a model sees it.", inputGuard, .defaults([:])),
+        Field(
+            "guard", "What a message must keep to, and what becomes of texts that others wrote.", inputGuard,
+            .defaults([:])),
         Field("memory", "The three tiers of memory.", memory, .defaults([:])),
         Field("concurrency", "Limits of one pod.", concurrency, .defaults([:])),
         Field("replicas", "Pods of the pool where autoscaling is absent.", .integer(1...1000), .defaults(1))
@@ -141,12 +143,4 @@ enum ManifestSchema {
         Field("subPath", "The skill's folder in the volume; absent, its root.", .text(1...253, .innerPath)),
     ])
 
-    private static let inputGuard = Schema.object([
-        Field(
-            "maxInputCharacters", "Unicode scalars of a turn's new messages, together.",
-            .integer(1...1_000_000), .defaults(32768)),
-        Field(
-            "forbiddenPatterns", "Regular expressions; a message that contains a match is refused.",
-            .list(.text(1...256), 0...64, .value), .defaults([])),
-    ])
 }

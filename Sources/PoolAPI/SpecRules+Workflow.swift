@@ -113,10 +113,14 @@ extension SpecRules {
                 "workflow.start", "\(graph.start) runs within a parallel node", "start at the parallel node")
         }
         let isGuarded = graph.nodes.contains { $0.kind == .inputGuard }
-        if !isGuarded, !spec.guard.forbiddenPatterns.isEmpty {
+        let rules = [
+            ("forbiddenPatterns", !spec.guard.forbiddenPatterns.isEmpty),
+            ("moderation", spec.guard.moderation != nil),
+        ]
+        for (field, isGiven) in rules where isGiven && !isGuarded {
             report(
-                "workflow.nodes", "no node applies guard.forbiddenPatterns",
-                "add one of the kind inputGuard, or remove the patterns")
+                "workflow.nodes", "no node applies guard.\(field)",
+                "add one of the kind inputGuard, or remove guard.\(field)")
         }
         for (index, edge) in graph.edges.enumerated() where edge.when == .memoryWanted && !isGuarded {
             report(

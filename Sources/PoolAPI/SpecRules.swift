@@ -224,6 +224,33 @@ struct SpecRules {
         for (index, pattern) in spec.guard.forbiddenPatterns.enumerated() {
             requirePattern(pattern, at: "guard.forbiddenPatterns[\(index)]")
         }
+        let rules = spec.guard.redact
+        for (index, rule) in rules.enumerated() {
+            requirePattern(rule.pattern, at: "guard.redact[\(index)].pattern")
+        }
+        for (index, rule) in rules.enumerated() {
+            checkRedaction(rule, of: rules, at: "guard.redact[\(index)]")
+        }
+    }
+
+    /// What was redacted once is redacted again wherever it comes by: it must stay as it is then.
+    private mutating func checkRedaction(
+        _ rule: AgentPoolSpec.Guard.Redaction, of rules: [AgentPoolSpec.Guard.Redaction], at path: String
+    ) {
+        // A pattern that is none is reported already.
+        if let pattern = try? Regex(rule.pattern), "".contains(pattern) {
+            report(
+                "\(path).pattern", "matches the empty text, which is everywhere",
+                "have it ask for one character at least")
+        }
+        for other in rules {
+            guard let pattern = try? Regex(other.pattern), !"".contains(pattern) else { continue }
+            if rule.replacement.contains(pattern) {
+                report(
+                    "\(path).replacement", "is matched by the pattern of \"\(other.name)\" itself",
+                    "choose a text that no pattern matches")
+            }
+        }
     }
 
     private mutating func checkMemory() {

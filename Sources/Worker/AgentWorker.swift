@@ -116,7 +116,8 @@ public struct AgentWorker: Service {
             startedAt: now() / 1000)
         let admin = AdminAPI(
             podName: settings.podName, memory: memory, admission: admission, feeds: feeds, metrics: metrics,
-            readiness: readiness, drain: drain, listener: publicPort, peers: peers, relays: relays,
+            redaction: engine.guards.redaction, readiness: readiness, drain: drain, listener: publicPort,
+            peers: peers, relays: relays,
             peerAddress: peerPort.flatMap { port in
                 settings.advertisedPeerHost.map {
                     $0.contains(":") ? "[\($0)]:\(port.port)" : "\($0):\(port.port)"

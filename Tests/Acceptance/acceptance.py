@@ -12,6 +12,7 @@ import bad_stores
 import crash
 import drain
 import drain_streams
+import guards
 import mcp_lies
 import mcp_stdio
 import mcp_tools
@@ -57,6 +58,7 @@ def main() -> None:
         "approvals_elsewhere": approvals_elsewhere.program,
         "skills": skills.program,
         "workflow": workflow.program,
+        "guards": guards.program,
         "drain": drain.program,
         "drain_streams": drain_streams.check,
         "refusals": refusals.program,

@@ -19,7 +19,7 @@ def parcel_office(ask: Ask) -> Reply:
     """Looks the parcel up and books a courier for it in one reply, then says what the tools said. `send KEY MILLISECONDS` takes longer."""
     if ask.kind != "chat":
         return Reply(["none"])
-    results = [str(m["content"]) for m in ask.since if m["role"] == "tool"]
+    results = ask.answers
     if results or not ask.said.startswith("send"):
         return Reply(["The", "tools", "said:", *results] if results else ["You", "said:", *ask.said.split()])
     _, key, *time = ask.said.split()

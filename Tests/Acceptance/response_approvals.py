@@ -28,7 +28,7 @@ def parcel_office(ask: Ask) -> Reply:
     done = sum(m["role"] == "assistant" for m in ask.since)
     if done == len(rounds):
         return Reply(
-            ["The", "tools", "said:", *[str(m["content"]) for m in ask.since if m["role"] == "tool"]]
+            ["The", "tools", "said:", *ask.answers]
         )
     tools = [("look_up", rounds[0][0])] if done == 0 else []
     calls = [

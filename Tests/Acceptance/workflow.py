@@ -28,7 +28,7 @@ def shop(ask: Ask) -> Reply:
     if ask.kind != "chat":
         return Reply(["none"])
     who = "care" if "You calm." in ask.prompt else "desk"
-    results = [str(m["content"]) for m in ask.since if m["role"] == "tool"]
+    results = ask.answers
     return Reply([who, "heard:", *results])
 
 

@@ -79,7 +79,13 @@ import Testing
         var reader = JSONReader(String(lines[2]))
         var read: [String: String] = [:]
         try reader.beginObject()
-        while let key = try reader.nextKey() { read[key] = try reader.readString() }
+        while let key = try reader.nextKey() {
+            if try reader.peek() == .string {
+                read[key] = try reader.readString()
+            } else {
+                try reader.skipValue()
+            }
+        }
         #expect(read["text"] == text)
         #expect(read["excerpt"] == text)
     }

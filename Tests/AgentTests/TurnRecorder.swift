@@ -76,7 +76,7 @@ final class TurnRecorder: Sendable {
         switch event {
         case .step(let name, _): "step \(name)"
         case .recalled: "memories"
-        case .text, .toolCall, .toolProgress, .toolResult, .agentChanged, .approvalRequired: nil
+        case .text, .toolCall, .toolProgress, .toolResult, .agentChanged, .approvalRequired, .guarded: nil
         case .committed: "committed"
         case .failed: "failed"
         }

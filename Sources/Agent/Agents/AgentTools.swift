@@ -1,11 +1,13 @@
 /// Agents as the tools of another agent: each answers one question by itself, and several do so side by side.
 import Logging
 import Memory
+import PoolAPI
 
 /// Asks agents in another one's name. What they say to each other is no part of the session: the question and the answer are
 /// a call of a tool and its result.
 struct AgentTools: Sendable {
     let roster: AgentRoster
+    let onInjection: AgentPoolSpec.Guard.Injection.Match
     let logger: Logger
     /// How many agents stand between the client and those that are asked.
     let depth: Int
@@ -63,7 +65,8 @@ struct AgentTools: Sendable {
         } catch {
             return ToolResult(.notSent, error.text)
         }
-        let below = AgentTools(roster: roster, logger: logger, depth: depth + 1)
+        let below = AgentTools(
+            roster: roster, onInjection: onInjection, logger: logger, depth: depth + 1)
         let toolbox = await Toolbox.gather(
             below.sources(of: member), within: TurnEngine.listingLimit, logger: logger)
         let deadline = ContinuousClock.now + limit
@@ -73,6 +76,7 @@ struct AgentTools: Sendable {
             let mayCall = steps.rounds < Self.maximumRounds
             let left = max(.milliseconds(1), ContinuousClock.now.duration(to: deadline))
             var prompt = Prompt(instructions: member.instructions, newMessages: [user] + steps.messages)
+            prompt.onInjection = onInjection
             prompt.skills = member.skills.inPrompt(activated: steps.activatedSkills, toolbox)
             let conversation = await Conversation.hold(
                 Conversation.Call(

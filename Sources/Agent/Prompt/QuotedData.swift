@@ -4,14 +4,15 @@
 /// Inside JSON a line end is `\n` and, here, every `<` is `\u003c`. So a quoted text can neither begin a line
 /// nor spell a tag, whatever it holds, and a model still reads it without effort.
 enum QuotedData {
-    /// Gives `sink` the pieces of `<tag>`, an introduction, a line for each object, `</tag>`.
+    /// Gives `sink` the pieces of `<tag>`, an introduction where there is one, a line for each object, `</tag>`.
     ///
     /// - Parameter write: writes the members of one element's object.
     static func quote<Element>(
-        tag: String, introduction: String, _ elements: some Sequence<Element>,
+        tag: String, introduction: String?, _ elements: some Sequence<Element>,
         write: (Element, inout JSONWriter) -> Void, to sink: (ArraySlice<UInt8>) -> Void
     ) {
-        sink(Array("<\(tag)>\n\(introduction)\n".utf8)[...])
+        sink(Array("<\(tag)>\n".utf8)[...])
+        if let introduction { sink(Array("\(introduction)\n".utf8)[...]) }
         var writer = JSONWriter(capacity: 2048)
         for element in elements {
             writer.reset()

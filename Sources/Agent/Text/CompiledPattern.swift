@@ -12,4 +12,9 @@ struct CompiledPattern: Sendable {
     }
 
     func isFound(in text: String) -> Bool { text.contains(regex) }
+
+    /// Where it is found, in the text's order; matches of nothing are left out.
+    func ranges(in text: String) -> [Range<String.Index>] {
+        text.matches(of: regex).map(\.range).filter { !$0.isEmpty }
+    }
 }

@@ -21,7 +21,7 @@ struct AgentRoster: Sendable {
     private let members: [String: Member]
 
     init(
-        _ spec: AgentPoolSpec, tools: [ToolSource], skills: SkillShelf,
+        _ spec: AgentPoolSpec, tools: [ToolSource], skills: SkillShelf, guards: Guards,
         secrets: @escaping @Sendable (SecretKeyRef) -> String?, http: HTTPClient
     ) throws(ModelError) {
         entryAgent = spec.entryAgent
@@ -34,6 +34,10 @@ struct AgentRoster: Sendable {
                     model, field: "spec.models[\(index)]", http: http, secrets: secrets)
             }
         }
+        let redaction = guards.redaction
+        if !redaction.isIdle {
+            models = models.mapValues { RedactingModel(model: $0, redaction: redaction) }
+        }
         var members: [String: Member] = [:]
         for (index, agent) in spec.agents.enumerated() {
             guard let model = models[agent.model] else {
@@ -45,7 +49,8 @@ struct AgentRoster: Sendable {
             members[agent.name] = Member(
                 name: agent.name, description: agent.description, instructions: agent.instructions,
                 model: model,
-                tools: own.sources + agent.tools.compactMap { name in tools.first { $0.name == name } },
+                tools: (own.sources + agent.tools.compactMap { name in tools.first { $0.name == name } })
+                    .map { $0.redacted(by: redaction) },
                 handoffs: agent.handoffs, agentTools: agent.agentTools, skills: own)
         }
         guard members[entryAgent] != nil else {

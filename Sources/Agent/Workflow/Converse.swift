@@ -85,7 +85,8 @@ extension TurnEngine {
     private func toolbox(of agent: AgentRoster.Member, _ state: TurnState) async -> Toolbox {
         let mayHandOver = Handoff.count(in: state.steps.messages) < Handoff.maximumInTurn
         return await Toolbox.gather(
-            AgentTools(roster: roster, logger: logger, depth: 0).sources(of: agent),
+            AgentTools(roster: roster, onInjection: guards.injection.onMatch, logger: logger, depth: 0)
+                .sources(of: agent),
             handoffs: mayHandOver ? roster.handoffs(of: agent) : [], within: Self.listingLimit,
             logger: logger)
     }
@@ -112,6 +113,7 @@ extension TurnEngine {
             context: input.history, recalled: state.recall?.memories ?? [],
             newMessages: input.messages + state.steps.messages
                 + (state.steps.endInReply ? [Self.yourTurn] : []))
+        prompt.onInjection = guards.injection.onMatch
         prompt.skills = agent.skills.inPrompt(
             activated: input.activatedSkills + state.steps.activatedSkills, toolbox)
         let timeout = remaining(around)

@@ -25,7 +25,8 @@ public struct TurnEngine: Sendable {
     public let router: AgentRouter
 
     private let workflow: Workflow
-    private let inputGuard: InputGuard
+    /// What `spec.guard` asks for.
+    public let guards: Guards
     let roster: AgentRoster
     /// All that a workflow may call.
     let toolSources: [ToolSource]
@@ -49,10 +50,12 @@ public struct TurnEngine: Sendable {
         now: @escaping @Sendable () -> Int64
     ) throws {
         workflow = try spec.workflow.map(Workflow.init) ?? .standard
-        toolSources = tools
-        inputGuard = try InputGuard(spec.guard)
+        guards = try Guards(spec.guard, http: http, secrets: secrets)
+        toolSources = tools.map { [guards] in $0.redacted(by: guards.redaction) }
         roster = try AgentRoster(
-            spec, tools: tools, skills: skills ?? SkillShelf(logger: logger), secrets: secrets, http: http)
+            spec, tools: tools, skills: skills ?? SkillShelf(logger: logger), guards: guards,
+            secrets: secrets,
+            http: http)
         embedder = try Embedder(spec, secrets: secrets, http: http)
         agents = spec.agents.map { Listing(name: $0.name, description: $0.description, model: $0.model) }
         entryAgent = spec.entryAgent
@@ -68,12 +71,12 @@ public struct TurnEngine: Sendable {
 
     /// Writes the memory of a batch with the model of the agent that it belongs to. Throws `SummaryFailure`.
     public var summarizer: Summarizer {
-        let roster = roster
+        let (roster, guards) = (roster, guards)
         return { request in
             guard let member = roster.summarizing(request.agent) else {
                 throw SummaryFailure.permanent("the pool has no agent \(request.agent)")
             }
-            return try await member.model.summarize(request)
+            return try await member.model.summarize(guards.shown(request))
         }
     }
 
@@ -93,6 +96,7 @@ public struct TurnEngine: Sendable {
         stepped: @Sendable (WorkflowStep) -> Void = { _ in },
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) async {
+        let emit = guards.telling(emit)
         var state = TurnState(input: input, startedAt: now())
         let around = Surroundings(memory: memory, started: .now, clientLeft: clientLeft, emit: emit)
         await resume(&state, around)
@@ -123,7 +127,7 @@ extension TurnEngine {
         _ visit: WorkflowWalk.Visit, _ state: inout TurnState, _ around: Surroundings
     ) async {
         switch visit.node.work {
-        case .inputGuard: judge(&state)
+        case .inputGuard: state.untold += await judge(&state)
         case .recall:
             await recall(&state, around.memory)
             if let recall = state.recall { state.untold.append(.recalled(recall)) }
@@ -146,14 +150,6 @@ extension TurnEngine {
             try await around.emit(state.takeUntold() + state.finalEvents)
         } catch {
             // The client is gone; the turn is what it is, and the workflow goes on to archive it.
-        }
-    }
-
-    private func judge(_ state: inout TurnState) {
-        let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
-        switch inputGuard.judge(instructions + state.input.messages) {
-        case .admitted(let wantsMemory): state.wantsMemory = wantsMemory
-        case .refused(let refusal): state.failure = .refused(refusal)
         }
     }
 

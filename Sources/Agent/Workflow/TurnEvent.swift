@@ -17,6 +17,8 @@ public enum TurnEvent: Sendable {
     case toolResult(id: String, name: String, ToolResult)
     /// A call is made only when a person approves it; the turn ends here, and goes on with the decision.
     case approvalRequired(ToolCall)
+    /// The guard has something to tell of the turn; it goes on, or is refused after this.
+    case guarded(GuardNotice)
     /// Another agent speaks from here on; durable.
     case agentChanged(to: String)
     /// The turn is durable.

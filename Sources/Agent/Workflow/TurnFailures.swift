@@ -7,6 +7,12 @@ extension TurnFailure {
             kind: .refused, message: refusal.message, status: 400, code: "input_refused", isRetryable: false)
     }
 
+    static let unmoderated = TurnFailure(
+        kind: .refused,
+        message:
+            "The moderation gave no verdict on the new messages (rule \(Moderation.field).onFailure). Send them again.",
+        status: 503, code: "moderation_unavailable", isRetryable: true)
+
     static func timedOut(after timeout: Duration) -> TurnFailure {
         TurnFailure(
             kind: .timeout, message: "The turn took longer than concurrency.turnTimeout (\(timeout)).",
@@ -32,7 +38,8 @@ extension TurnFailure {
     /// Two workers that don't know of each other yet may both begin with a turn; from the first step on one of them has it.
     static let takenOver = TurnFailure(
         kind: .store,
-        message: "Another worker has taken over this session, and goes on with it: send the turn again, under its id.",
+        message:
+            "Another worker has taken over this session, and goes on with it: send the turn again, under its id.",
         status: 503, code: "session_taken_over", isRetryable: true)
 
     static func unknownAgent(_ name: String) -> TurnFailure {

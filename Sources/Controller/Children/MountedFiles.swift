@@ -61,6 +61,7 @@ struct MountedFiles {
             + (spec.workflow?.nodes ?? []).map(\.httpCall?.headersSecretRef?.name) + [
                 redis?.secretRef?.name, redis?.tls?.caSecretRef?.name, redis?.tls?.certificateSecretRef?.name,
                 spec.memory.milvus?.secretRef?.name, spec.auth.apiKeysSecretRef?.name,
+                spec.guard.moderation?.apiKeySecretRef?.name,
             ]
         return Set(names.compactMap { $0 }).sorted()
     }

@@ -16,7 +16,10 @@ extension PublicAPI {
                     + "or name the end user.")
         }
         let scope = Scope(principal: principal, sessionID: session?.value ?? "")
-        let recall = await memory.recall(RecallQuery(scope: scope, text: search.query, topK: search.limit))
+        // Finds what was redacted when it was stored, and has nothing embedded that is not to be sent on.
+        let redaction = conductor.engine.guards.redaction
+        let recall = await memory.recall(
+            RecallQuery(scope: scope, text: redaction.redacted(search.query), topK: search.limit))
         var json = JSONWriter(capacity: 2048)
         json.beginObject()
         json.field("object", "list")

@@ -37,7 +37,7 @@ extension PublicAPI {
 
 extension SHA256Digest {
     /// The first half, in hexadecimal.
-    fileprivate var hexPrefix: String {
+    var hexPrefix: String {
         prefix(16).map { byte in
             let text = String(byte, radix: 16)
             return text.count == 1 ? "0" + text : text

@@ -14,6 +14,7 @@ struct AdminAPI: Sendable {
     let admission: Admission
     let feeds: SessionFeeds
     let metrics: TurnMetrics
+    let redaction: Redaction
     let readiness: SharedReadiness
     let drain: Drain
     let listener: HTTPListener
@@ -152,6 +153,15 @@ struct AdminAPI: Sendable {
             turns.toolCalls)
         page.counters(
             "agentpool_turn_failures_total", "Turns that ended in an error.", by: "code", turns.failures)
+        page.counters(
+            "agentpool_guard_suspicions_total", "Texts in prompts that bear marks of a prompt injection.",
+            by: "source", turns.suspicions)
+        page.counters(
+            "agentpool_guard_unmoderated_total", "Turns on which the moderation gave no verdict.",
+            by: "action", turns.unmoderated)
+        page.counters(
+            "agentpool_guard_redactions_total", "What was cut out of texts, by rule.", by: "rule",
+            redaction.counts)
         page.counter("agentpool_turns_replayed_total", "Turns answered from the history.", turns.replays)
         page.counter("agentpool_turns_concurrent_total", "Turns appended beside another's.", turns.concurrent)
         page.counter("agentpool_prompt_tokens_total", "Tokens sent to models.", turns.promptTokens)

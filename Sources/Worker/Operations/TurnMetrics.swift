@@ -12,6 +12,10 @@ final class TurnMetrics: Sendable {
         var failures: [String: Int] = [:]
         /// Calls of tools by what came of them: `done`, `failed`, `not_sent`, `unknown`.
         var toolCalls: [String: Int] = [:]
+        /// Texts in prompts that bear marks of a prompt injection, by their source.
+        var suspicions: [String: Int] = [:]
+        /// Turns on which the moderation gave no verdict, by what became of them: `allowed`, `refused`.
+        var unmoderated: [String: Int] = [:]
         var replays = 0
         var concurrent = 0
         /// Refused requests by status code.
@@ -38,8 +42,24 @@ final class TurnMetrics: Sendable {
         state.withLock { $0.refused[status.code, default: 0] += 1 }
     }
 
-    func called(_ outcome: ToolOutcome) {
-        state.withLock { $0.toolCalls[outcome.rawValue, default: 0] += 1 }
+    /// Counts what a turn tells before it ends.
+    func told(_ event: TurnEvent) {
+        switch event {
+        case .toolResult(_, _, let result):
+            state.withLock { $0.toolCalls[result.outcome.rawValue, default: 0] += 1 }
+        case .guarded(let notice): guarded(notice)
+        default: break
+        }
+    }
+
+    private func guarded(_ notice: GuardNotice) {
+        state.withLock { state in
+            switch notice {
+            case .suspicion(let suspicion): state.suspicions[suspicion.source.rawValue, default: 0] += 1
+            case .unmoderated(_, let isRefused):
+                state.unmoderated[isRefused ? "refused" : "allowed", default: 0] += 1
+            }
+        }
     }
 
     func stepped(_ step: WorkflowStep) {

@@ -111,6 +111,18 @@ struct NativeEventEncoder {
                 json.field("name", call.name)
                 json.field("arguments", call.arguments)
             }
+        case .guarded(.suspicion(let suspicion)):
+            return self.event("guard.suspicion") { json in
+                json.field("source", suspicion.source.rawValue)
+                if !suspicion.id.isEmpty { json.field("id", suspicion.id) }
+                json.field("marker", suspicion.marker.rawValue)
+                json.field("left_out", suspicion.isLeftOut)
+            }
+        case .guarded(.unmoderated(let reason, let isRefused)):
+            return self.event("guard.unmoderated") { json in
+                json.field("reason", reason)
+                json.field("refused", isRefused)
+            }
         case .agentChanged(let agent):
             return self.event("agent.changed") { $0.field("agent", agent) }
         case .committed(let report):

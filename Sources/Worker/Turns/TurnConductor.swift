@@ -37,6 +37,7 @@ struct TurnConductor: Sendable {
         opened: @Sendable (TurnOpening) async -> Void,
         emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) async throws {
+        var order = order.redacted(by: engine.guards.redaction)
         if admission.isFull, let live = await elsewhere(scope, others) { throw SessionElsewhere(live: live) }
         let slot = try await admit(clientLeft)
         defer { slot.end() }
@@ -69,7 +70,6 @@ struct TurnConductor: Sendable {
             // From here on its owner before can add nothing to it: what it did until then is what counts.
             do { known = try await held.storedTurn(turnID) ?? known } catch { throw APIError(error) }
         }
-        var order = order
         if let decisions = order.decisions {
             guard let turn = known?.turn else { throw DecisionFault.unknownTurn(turnID) }
             opening.part = try turn.pause(decidedBy: decisions) + 1
@@ -124,7 +124,7 @@ struct TurnConductor: Sendable {
         await engine.run(
             input, memory: turnMemory, clientLeft: clientLeft, stepped: { [metrics] in metrics.stepped($0) }
         ) { [metrics, cut] events in
-            for case .toolResult(_, _, let result) in events { metrics.called(result.outcome) }
+            for event in events { metrics.told(event) }
             guard let last = events.last, last.endsTurn else { return try await emit(events) }
             for event in events { metrics.ended(with: event, after: started.duration(to: .now)) }
             held.end()
@@ -177,7 +177,8 @@ struct TurnConductor: Sendable {
             fit = following
         } else {
             let visible = HistoryReconciliation.visible(context)
-            fit = .of(prior: order.prior, context: visible, turnCount: turnCount)
+            let prior = engine.guards.redaction.redacted(order.prior, except: visible)
+            fit = .of(prior: prior, context: visible, turnCount: turnCount)
         }
         var messages = fit.carried + order.new
         var fork = fit.forkedAfter

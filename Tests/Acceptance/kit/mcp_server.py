@@ -100,6 +100,13 @@ def list_everything() -> str:
     return "p" * FLOOD
 
 
+@server.tool(annotations=READS)
+def read_label(text: str) -> str:
+    """Answers what is written on a parcel's label, whoever wrote it."""
+    executions["read_label"] += 1
+    return text
+
+
 @server.tool()
 def lose_parcel(number: str) -> str:
     """Always fails."""

@@ -50,6 +50,11 @@ class Ask:
         return list(messages[last + 1 :])
 
     @property
+    def answers(self) -> list[str]:
+        """What the tools said since then, without the quotation in which the model was sent it."""
+        return [unquoted(str(m["content"])) for m in self.since if m["role"] == "tool"]
+
+    @property
     def offered(self) -> list[str]:
         """The names of the tools that may be called."""
         return [tool["function"]["name"] for tool in self.body.get("tools") or []]
@@ -89,6 +94,15 @@ def echo(ask: Ask) -> Reply:
     if ask.kind == "summary":
         return Reply(["Summary:", *" / ".join(quoted_user_texts(ask.said)).split()[:300]])
     return Reply(["You", "said:", *ask.said.split()])
+
+
+def unquoted(content: str) -> str:
+    """A tool's answer; anything else is what it is."""
+    lines = content.split("\n")
+    if lines[0] not in ("<tool_result>", "<skill_text>"):
+        return content
+    quoted = json.loads(lines[-2])
+    return str(quoted.get("content", quoted.get("left_out")))
 
 
 def quoted_user_texts(text: str) -> list[str]:

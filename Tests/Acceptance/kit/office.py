@@ -50,7 +50,7 @@ class Office:
     def __call__(self, ask: Ask) -> Reply:
         if ask.kind != "chat":
             return Reply(["none"])
-        name, results = speaker(ask), [str(m["content"]) for m in ask.since if m["role"] == "tool"]
+        name, results = speaker(ask), ask.answers
         if name in ("ping", "pong"):
             other = f"ask_{'pong' if name == 'ping' else 'ping'}"
             if other in ask.offered and not results:

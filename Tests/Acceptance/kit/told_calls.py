@@ -14,7 +14,7 @@ def calls_what_it_is_told(ask: Ask) -> Reply:
     """The user's text is a list of calls; when they are answered it repeats the answers."""
     if ask.kind != "chat":
         return Reply(["none"])
-    results = [str(m["content"]) for m in ask.since if m["role"] == "tool"]
+    results = ask.answers
     if results:
         return Reply(["Told:", *(result[:300] for result in results)])
     if not ask.said.startswith("["):

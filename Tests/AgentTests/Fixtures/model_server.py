@@ -25,6 +25,15 @@ def chunk(delta, finish=None):
     }
 
 
+def unquoted(content):
+    """A tool's answer without the quotation in which a model is sent it."""
+    lines = content.split("\n")
+    if lines[0] not in ("<tool_result>", "<skill_text>"):
+        return content
+    quoted = json.loads(lines[-2])
+    return quoted.get("content", quoted.get("left_out"))
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -78,7 +87,9 @@ class Handler(BaseHTTPRequestHandler):
             })
             seen[name]["open"] += 1
         try:
-            if self.path.endswith("/embeddings"):
+            if self.path.endswith("/moderations"):
+                self.moderate(name.split("#")[0], body)
+            elif self.path.endswith("/embeddings"):
                 self.embed(name.split("#")[0], body)
             else:
                 self.chat(name.split("#")[0], body)
@@ -176,11 +187,23 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.json(404, {"error": {"message": f"The model {mode} does not exist."}})
 
+    def moderate(self, mode, body):
+        """Flags texts that speak of bombs, with a score for hate too."""
+        if mode == "slow":
+            time.sleep(2)
+        if mode == "broken":
+            return self.json(500, {"error": {"message": "The moderator sleeps."}})
+        texts = body["input"] if mode != "short" else []
+        self.json(200, {"id": "modr-1", "model": mode, "results": [{
+            "flagged": "bomb" in text, "categories": {"violence": "bomb" in text, "hate": False, "illicit": None},
+            "category_scores": {"violence": 0.9 if "bomb" in text else 0.01, "hate": 0.3 if "bomb" in text else 0.0},
+        } for text in texts]})
+
     def act(self, body):
         """Asks for what the user's text names, a round after the other: `[[["tool", "arguments"], ...], ...]`; then quotes what
         the tools said. Where tools are not to be called it says so, and `"cut"` in place of a round breaks the reply off."""
         last = max(i for i, m in enumerate(body["messages"]) if m["role"] == "user")
-        rounds = json.loads(body["messages"][last]["content"])
+        rounds = json.loads(body["messages"][last]["content"].rpartition("</recalled_memories>\n\n")[2])
         since = body["messages"][last + 1:]
         number = sum(1 for m in since if m.get("tool_calls"))
         self.begin()
@@ -188,7 +211,7 @@ class Handler(BaseHTTPRequestHandler):
             self.event(chunk({"content": "I may not call."}))
             return self.end()
         if number == len(rounds):
-            said = "; ".join(m["content"] for m in since if m["role"] == "tool")
+            said = "; ".join(unquoted(m["content"]) for m in since if m["role"] == "tool")
             self.event(chunk({"content": f"The tools said: {said}"}))
             return self.end()
         self.event(chunk({"content": f"Round {number + 1}. "}))
