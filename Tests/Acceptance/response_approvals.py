@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from typing import Any
 
 import openai
 from openai.types.responses import Response
 from openai.types.responses.response_output_item import McpApprovalRequest, McpCall
 
-from kit.checks import Checks, alone
+from kit.checks import Checks, alone, eventually
 from kit.client import Client
 from kit.desk import NAME, Desk
 from kit.model import Ask, ModelServer, Reply
 from kit.responses import AUTH, KEYS, ask, client_of, refused
 from kit.tool_calls import ToolCall
 from kit.worker import Worker, manifest
+
+SLOW = "slow"
 
 
 def parcel_office(ask: Ask) -> Reply:
@@ -32,7 +36,7 @@ def parcel_office(ask: Ask) -> Reply:
         )
     tools = [("look_up", rounds[0][0])] if done == 0 else []
     calls = [
-        ToolCall(f"{tool}-{key}", tool, json.dumps({"key": key, "milliseconds": 5}))
+        ToolCall(f"{tool}-{key}", tool, json.dumps({"key": key, "milliseconds": 3000 if key == SLOW else 5}))
         for tool, key in [*tools, *[("book", key) for key in rounds[done]]]
     ]
     return Reply(["One", "moment."], calls=calls)
@@ -255,6 +259,26 @@ def pauses_twice(checks: Checks, sdk: openai.OpenAI, desk: Desk) -> None:
     checks.equal("and the response as its input", [item.type for item in given], ["mcp_approval_response"])
 
 
+def outlives_a_kill_amid_the_call(checks: Checks, worker: Worker, sdk: openai.OpenAI, desk: Desk) -> None:
+    first = ask(sdk, f"send {SLOW}")
+
+    def approve() -> None:
+        # The worker is killed under it.
+        with contextlib.suppress(openai.APIError):
+            decide(sdk, answer(asked(first)[0]), previous_response_id=first.id)
+
+    deciding = threading.Thread(target=approve)
+    deciding.start()
+    checks.holds("an approved call begins", eventually(lambda: SLOW in bookings(desk), 10))
+    worker.kill()
+    deciding.join(20)
+    worker.start()
+    again = decide(sdk, answer(asked(first)[0]), previous_response_id=first.id)
+    error: Any = made(again)[0].to_dict()["error"]
+    checks.equal("decided again after a kill, its outcome is unknown", error["outcome"], "unknown")
+    checks.equal("and it was not made again", bookings(desk).count(SLOW), 1)
+
+
 def other_ways(checks: Checks, worker: Worker, sdk: openai.OpenAI, desk: Desk) -> None:
     first = ask(sdk, "send six")
     session = first.conversation.id if first.conversation else ""
@@ -295,6 +319,7 @@ def program(checks: Checks) -> None:
         wrong(checks, sdk, url, desk, first)
         pauses_twice(checks, sdk, desk)
         other_ways(checks, worker, sdk, desk)
+        outlives_a_kill_amid_the_call(checks, worker, sdk, desk)
         refusals = desk.ledger().refusals
     desk.close()
     model.close()
