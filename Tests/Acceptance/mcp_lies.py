@@ -6,7 +6,7 @@ from kit.checks import Checks, alone
 from kit.client import Client
 from kit.lying_server import LISTS, LyingServers
 from kit.mcp_server import MCPServerProcess
-from kit.model import ModelServer
+from kit.model import INSTRUCTIONS, ModelServer
 from kit.told_calls import call, calls_what_it_is_told, results
 from kit.worker import Worker, manifest
 
@@ -74,7 +74,7 @@ def program(checks: Checks) -> None:
     model, sound, liars = ModelServer(calls_what_it_is_told), MCPServerProcess(), LyingServers()
     servers = [{"name": "office", "url": sound.url}]
     servers += [{"name": name, "url": liars.url(name)} for name in LISTS]
-    agent = {"name": "assistant", "instructions": "You are the front desk.", "model": "chat"}
+    agent = {"name": "assistant", "instructions": INSTRUCTIONS, "model": "chat"}
     spec = {"mcpServers": servers, "agents": [{**agent, "tools": [server["name"] for server in servers]}]}
     with Worker(manifest(model, **spec)) as worker:
         client = Client(worker.port)

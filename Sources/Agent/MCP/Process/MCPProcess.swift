@@ -7,7 +7,7 @@ import Transport
 /// The way to a server over its process's standard input and output. Many requests share it.
 final class MCPProcess: MCPTransport {
     /// What a program may take from its start to its first list of tools.
-    private static let longestStart = Duration.seconds(10)
+    private static let longestStart = Duration.seconds(20)
 
     let server: MCPServerName
     let mayIgnoreDiscovery = true
