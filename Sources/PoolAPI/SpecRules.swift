@@ -243,13 +243,14 @@ struct SpecRules {
                 "\(path).pattern", "matches the empty text, which is everywhere",
                 "have it ask for one character at least")
         }
-        for other in rules {
-            guard let pattern = try? Regex(other.pattern), !"".contains(pattern) else { continue }
-            if rule.replacement.contains(pattern) {
-                report(
-                    "\(path).replacement", "is matched by the pattern of \"\(other.name)\" itself",
-                    "choose a text that no pattern matches")
-            }
+        let matching = rules.first { other in
+            guard let pattern = try? Regex(other.pattern), !"".contains(pattern) else { return false }
+            return rule.replacement.contains(pattern)
+        }
+        if let matching {
+            report(
+                "\(path).replacement", "is matched by the pattern of \"\(matching.name)\" itself",
+                "choose a text that no pattern matches")
         }
     }
 

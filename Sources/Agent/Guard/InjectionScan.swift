@@ -139,11 +139,13 @@ struct InjectionScan {
     }
 
     private mutating func feed(_ byte: UInt8) -> InjectionMarker? {
+        if (0x61...0x7A).contains(byte) || (0x30...0x39).contains(byte) {
+            word.add(byte)
+            if tag != nil { extendTag(byte) }
+            return nil
+        }
         if let marker = feedTag(byte) { return marker }
         switch byte {
-        case 0x61...0x7A, 0x30...0x39:
-            word.add(byte)
-            return nil
         // Don't is one word.
         case UInt8(ascii: "'"), UInt8(ascii: "`"): return nil
         case UInt8(ascii: ":"):
@@ -154,12 +156,18 @@ struct InjectionScan {
         default:
             let marker = endWord()
             // "> **System**:" and "[system]:" begin with a speaker too; a member of an object, in quotation marks, does not.
-            if !Self.ornaments.contains(byte) { (isLineStart, speaks) = (false, false) }
+            if !Self.isOrnament(byte) { (isLineStart, speaks) = (false, false) }
             return marker
         }
     }
 
-    private static let ornaments = Set("*#>-_[]()<>/|~".utf8)
+    /// One of `*#>-_[]()</|~`. A switch, for it is asked at every mark of punctuation.
+    private static func isOrnament(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x2A, 0x23, 0x3E, 0x2D, 0x5F, 0x5B, 0x5D, 0x28, 0x29, 0x3C, 0x2F, 0x7C, 0x7E: true
+        default: false
+        }
+    }
 
     private mutating func endWord() -> InjectionMarker? {
         guard word.count > 0 else { return nil }
@@ -194,10 +202,14 @@ struct InjectionScan {
             tag = nil
             return open.endsWithBar ? .roleTag : Self.marker(of: open)
         default:
-            tag?.name.add(byte)
-            if let open = tag, open.name.count > Tag.longest { tag = nil }
+            extendTag(byte)
             return nil
         }
+    }
+
+    private mutating func extendTag(_ byte: UInt8) {
+        tag?.name.add(byte)
+        if let open = tag, open.name.count > Tag.longest { tag = nil }
     }
 
     /// Attributes follow, or no tag has begun at all.

@@ -63,9 +63,12 @@ struct ReplyRedaction {
         calls[piece.index] = call
     }
 
+    /// Characters that are passed on at once: each time costs a search of what is held.
+    private var step: Int { max(1, redaction.holdBack / 4) }
+
     /// The held text up to where a match may still begin, redacted.
     private mutating func passable(isEnd: Bool) -> String {
-        guard !held.isEmpty, isEnd || held.count > redaction.holdBack else { return "" }
+        guard !held.isEmpty, isEnd || held.count >= redaction.holdBack + step else { return "" }
         let text = before + held
         var place = text.utf8.index(text.startIndex, offsetBy: before.utf8.count)
         var limit = isEnd ? text.endIndex : text.index(text.endIndex, offsetBy: -redaction.holdBack)
