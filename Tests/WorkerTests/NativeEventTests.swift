@@ -21,7 +21,7 @@ import Testing
                 """
                 event: tool.progress
                 id: t.1.1
-                data: {"id":"c","name":"weigh","progress":1,"total":4,"message":"a \\"quarter\\""}
+                data: {"id":"c","name":"weigh","progress":1.0,"total":4.0,"message":"a \\"quarter\\""}
 
 
                 """,
