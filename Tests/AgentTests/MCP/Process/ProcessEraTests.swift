@@ -76,6 +76,22 @@ import Transport
         #expect(transport.methods == methods)
     }
 
+    @Test("A call for which no process is found again was not sent, and says why")
+    func notFoundAgain() async throws {
+        let late = Self.broken(.timeout(.total))
+        let transport = ScriptedTransport([
+            Self.error(-32601), Self.older, Self.tools,
+            .refused(status: 404, text: nil, location: nil), late, late,
+        ])
+        let client = MCPClient(
+            transport, allow: nil, headers: { () throws(MCPError) in SecretHeaders(hiding: .none) },
+            logger: LogLines().logger)
+        _ = try await client.tools(within: .seconds(60))
+        let result = await client.call(.book, arguments: "{}", within: .seconds(60))
+        #expect(result.outcome == .notSent)
+        #expect(result.text.contains("spec.mcpServers[0].command"))
+    }
+
     @Test("A program that can't be started has no era", arguments: [TransportError.Kind.connect, .cancelled])
     func failed(kind: TransportError.Kind) async {
         let transport = ScriptedTransport([Self.broken(kind)])
