@@ -26,7 +26,8 @@ extension TurnFailure {
     /// Two workers that don't know of each other yet may both begin with a turn; from the first step on one of them has it.
     static let takenOver = TurnFailure(
         kind: .store,
-        message: "Another worker has taken over this session, and goes on with it: send the turn again, under its id.",
+        message: "Another worker has taken over this session, and goes on with it: send the turn again, "
+            + "under its id.",
         status: 503, code: "session_taken_over", isRetryable: true)
 
     static func unknownAgent(_ name: String) -> TurnFailure {
