@@ -123,7 +123,8 @@ def minilm(stack: ExitStack) -> Server:
     port = processes.free_port()
     command = [sys.executable, str(HERE.parent / "memory" / "embeddings.py"), str(port), "minilm"]
     log = processes.BUILD / "minilm.log"
-    return stack.enter_context(processes.running("all-MiniLM-L6-v2", command, port, log))
+    one_core = {"OPENBLAS_NUM_THREADS": "1"}  # more of them wait for each other on texts so short
+    return stack.enter_context(processes.running("all-MiniLM-L6-v2", command, port, log, one_core))
 
 
 def percent(shares: list[float]) -> str:
