@@ -411,7 +411,7 @@ def a_moderator_is_asked(checks: Checks, model: ModelServer, tools: MCPServerPro
 
 
 def program(checks: Checks) -> None:
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # the SDK's requests are no news
+    logging.disable(logging.INFO)  # the requests of the SDKs are no news
     model = ModelServer(act)
     tools = MCPServerProcess()
     try:
