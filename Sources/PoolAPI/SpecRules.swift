@@ -18,7 +18,7 @@ struct SpecRules {
     let spec: AgentPoolSpec
     /// Whether the manifest writes `auth.mode` itself; without it, no authentication is only a laptop's default.
     private let authModeIsGiven: Bool
-    private let place: ServingPlace
+    let place: ServingPlace
     private(set) var violations: [Violation] = []
 
     /// The violations of a specification whose defaults are filled in.
@@ -65,85 +65,6 @@ struct SpecRules {
         report(path, "no \(kind) is called \"\(name)\"", mend)
     }
 
-    private mutating func checkModels() {
-        for (index, model) in spec.models.enumerated() {
-            let path = "models[\(index)]"
-            switch model.provider {
-            case .openai:
-                if [AgentPoolSpec.builtinChatModel, AgentPoolSpec.builtinEmbeddingModel].contains(model.name)
-                {
-                    report(
-                        "\(path).name", "\"\(model.name)\" is the name of a built-in model", "choose another")
-                }
-                if model.baseURL == nil {
-                    report(
-                        "\(path).baseURL", "is required for the provider openai",
-                        "add it, such as http://vllm.models:8000/v1, or set provider: builtin")
-                }
-            case .builtin:
-                if model.baseURL != nil {
-                    report("\(path).baseURL", "has no meaning for the provider builtin", "remove it")
-                }
-                if model.apiKeySecretRef != nil {
-                    report("\(path).apiKeySecretRef", "has no meaning for the provider builtin", "remove it")
-                }
-            }
-        }
-    }
-
-    private mutating func checkAgents() {
-        let agents = spec.agents.map(\.name)
-        let chatModels = spec.models.filter { !$0.isEmbeddingModel }.map(\.name)
-        let servers = spec.mcpServers.map(\.name)
-        let skills = spec.skills.map(\.name)
-        // Without agents there is no entry either, and that is reported already.
-        if !agents.isEmpty { requireName(spec.entryAgent, of: "agent", among: agents, at: "entryAgent") }
-        for (index, agent) in spec.agents.enumerated() {
-            let path = "agents[\(index)]"
-            if spec.models.contains(where: { $0.name == agent.model && $0.isEmbeddingModel }) {
-                report(
-                    "\(path).model", "\"\(agent.model)\" makes embeddings, not replies",
-                    "name a model without dimensions")
-            } else {
-                requireName(agent.model, of: "model", among: chatModels, at: "\(path).model")
-            }
-            for (place, name) in agent.tools.enumerated() {
-                requireName(name, of: "MCP server", among: servers, at: "\(path).tools[\(place)]")
-            }
-            for (place, name) in agent.skills.enumerated() {
-                requireName(name, of: "skill", among: skills, at: "\(path).skills[\(place)]")
-            }
-            requireOthers(agent.handoffs, than: agent.name, "hand off to itself", at: "\(path).handoffs")
-            requireOthers(agent.agentTools, than: agent.name, "ask itself", at: "\(path).agentTools")
-        }
-    }
-
-    /// Names of other agents.
-    private mutating func requireOthers(
-        _ names: [String], than agent: String, _ whatItCannot: String, at path: String
-    ) {
-        for (place, name) in names.enumerated() {
-            if name == agent {
-                report("\(path)[\(place)]", "an agent can't \(whatItCannot)", "remove it")
-            } else {
-                requireName(name, of: "agent", among: spec.agents.map(\.name), at: "\(path)[\(place)]")
-            }
-        }
-    }
-
-    private mutating func checkRouting() {
-        for (index, rule) in spec.routing.rules.enumerated() {
-            let path = "routing.rules[\(index)]"
-            requireName(rule.agent, of: "agent", among: spec.agents.map(\.name), at: "\(path).agent")
-            requirePattern(rule.pattern, at: "\(path).pattern")
-        }
-        let isSilent = spec.agents.allSatisfy { $0.description.isEmpty && $0.examples.isEmpty }
-        if spec.routing.by == .description, isSilent {
-            report(
-                "routing.by", "no agent has a description", "describe the agents, or set it to Entry")
-        }
-    }
-
     mutating func requirePattern(_ pattern: String, at path: String) {
         do {
             _ = try Regex(pattern)
@@ -151,72 +72,6 @@ struct SpecRules {
             report(
                 path, "is not a regular expression",
                 "mend the pattern; a literal character such as ( is written \\(")
-        }
-    }
-
-    private mutating func checkTools() {
-        for (index, server) in spec.mcpServers.enumerated() {
-            checkWay(to: server, at: "mcpServers[\(index)]")
-            guard let allowed = server.allow else { continue }
-            for (place, tool) in server.requireApproval.enumerated() where !allowed.contains(tool) {
-                report(
-                    "mcpServers[\(index)].requireApproval[\(place)]", "\"\(tool)\" is not in allow",
-                    "add it to allow, or remove it here")
-            }
-        }
-    }
-
-    /// A server is reached at an address or started as a process.
-    private mutating func checkWay(to server: AgentPoolSpec.MCPServer, at path: String) {
-        guard let command = server.command else {
-            if server.url == nil {
-                report(
-                    "\(path).url", "is required\(place == .machine ? " where there is no command" : "")",
-                    place == .machine ? "add it, or command" : "add it")
-            }
-            if server.env != nil {
-                report("\(path).env", "has no meaning without command", "remove it")
-            }
-            return
-        }
-        guard place == .machine else {
-            return report(
-                "\(path).command", "only agentpool run starts a process",
-                "serve the tools over HTTP, and give their url")
-        }
-        if server.url != nil {
-            report("\(path).url", "a server has url or command, not both", "remove one of them")
-        }
-        if server.headersSecretRef != nil {
-            report(
-                "\(path).headersSecretRef", "has no meaning for a process, which is sent no headers",
-                "remove it; what the process needs goes into env")
-        }
-        if command.contains(where: { $0.contains("\0") }) {
-            report("\(path).command", "holds a character that no argument may have", "remove the NUL")
-        }
-        for (name, value) in (server.env ?? [:]).sorted(by: { $0.key < $1.key }) {
-            if name.isEmpty || name.contains("=") || (name + value).contains("\0") {
-                report(
-                    SchemaCheck.path("\(path).env", name), "is no variable of an environment",
-                    "name it without '=', and remove any NUL")
-            }
-        }
-    }
-
-    private mutating func checkSkills() {
-        for (index, skill) in spec.skills.enumerated() {
-            switch (skill.configMapRef, skill.volume) {
-            case (nil, nil):
-                report(
-                    "skills[\(index)].configMapRef", "is required where there is no volume",
-                    "add it, or volume")
-            case (_?, _?):
-                report(
-                    "skills[\(index)].configMapRef", "a skill has configMapRef or volume, not both",
-                    "remove one of them")
-            default: break
-            }
         }
     }
 
