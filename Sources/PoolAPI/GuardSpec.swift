@@ -5,6 +5,7 @@ extension AgentPoolSpec {
     public struct Guard: Codable, Sendable, Equatable {
         /// Unicode scalars of a turn's new messages, together.
         public var maxInputCharacters: Int
+        public static let defaultLength = 32768
         /// Regular expressions in the syntax of Swift's `Regex`; a message that contains a match is refused.
         public var forbiddenPatterns: [String]
         public var injection: Injection

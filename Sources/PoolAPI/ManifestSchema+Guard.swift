@@ -4,7 +4,7 @@ extension ManifestSchema {
     static let inputGuard = Schema.object([
         Field(
             "maxInputCharacters", "Unicode scalars of a turn's new messages, together.",
-            .integer(1...1_000_000), .defaults(32768)),
+            .integer(1...1_000_000), .defaults(.integer(AgentPoolSpec.Guard.defaultLength))),
         Field(
             "forbiddenPatterns", "Regular expressions; a message that contains a match is refused.",
             .list(.text(1...256), 0...64, .value), .defaults([])),

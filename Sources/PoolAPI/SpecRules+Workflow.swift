@@ -16,7 +16,9 @@ extension SpecRules {
         }
         // Where a name is wrong or an edge is missing, its paths would only say the same again.
         if violations.count == before {
-            for fault in WorkflowPaths(graph).faults { report(fault.path, fault.message, fault.mend) }
+            for fault in WorkflowPaths(graph, isGuarded: guardRules.contains { $0.isGiven }).faults {
+                report(fault.path, fault.message, fault.mend)
+            }
         }
     }
 
@@ -50,6 +52,14 @@ extension SpecRules {
             requireTemplates(.object(call.arguments), nodes, at: "\(path).callTool.arguments")
         }
         if let call = node.httpCall {
+            if call.body != nil, call.method == .get {
+                report("\(path).httpCall.body", "a GET has no body", "use query, or another method")
+            }
+            if call.url.contains("{{") {
+                report(
+                    "\(path).httpCall.url", "is no template: where a request goes is not for a turn to say",
+                    "put the places into query or body")
+            }
             requireTemplates(
                 .object(call.query.mapValues(JSONValue.string)), nodes, at: "\(path).httpCall.query")
             requireTemplates(.object(call.body ?? [:]), nodes, at: "\(path).httpCall.body")
@@ -113,11 +123,7 @@ extension SpecRules {
                 "workflow.start", "\(graph.start) runs within a parallel node", "start at the parallel node")
         }
         let isGuarded = graph.nodes.contains { $0.kind == .inputGuard }
-        let rules = [
-            ("forbiddenPatterns", !spec.guard.forbiddenPatterns.isEmpty),
-            ("moderation", spec.guard.moderation != nil),
-        ]
-        for (field, isGiven) in rules where isGiven && !isGuarded {
+        for (field, isGiven) in guardRules where isGiven && !isGuarded {
             report(
                 "workflow.nodes", "no node applies guard.\(field)",
                 "add one of the kind inputGuard, or remove guard.\(field)")
@@ -127,6 +133,15 @@ extension SpecRules {
                 "workflow.edges[\(index)].when", "no node decides whether memory is wanted",
                 "add one of the kind inputGuard, or remove the condition")
         }
+    }
+
+    /// What of the guard can refuse a turn, beyond the length that it has by default.
+    private var guardRules: [(field: String, isGiven: Bool)] {
+        [
+            ("forbiddenPatterns", !spec.guard.forbiddenPatterns.isEmpty),
+            ("moderation", spec.guard.moderation != nil),
+            ("maxInputCharacters", spec.guard.maxInputCharacters != AgentPoolSpec.Guard.defaultLength),
+        ]
     }
 
     /// A node's edges leave no case open, and none of them stands behind one that is always taken.

@@ -9,17 +9,21 @@ struct WorkflowPaths {
 
     private let graph: AgentPoolSpec.Workflow
     private let following: [String: [String]]
+    private let isGuarded: Bool
 
-    /// - Parameter graph: one whose edges lead from its nodes to its nodes, and that has a commit.
-    init(_ graph: AgentPoolSpec.Workflow) {
+    /// - Parameters:
+    ///   - graph: one whose edges lead from its nodes to its nodes, and that has a commit.
+    ///   - isGuarded: there is something for a guard to refuse.
+    init(_ graph: AgentPoolSpec.Workflow, isGuarded: Bool) {
         self.graph = graph
+        self.isGuarded = isGuarded
         following = Dictionary(grouping: graph.edges, by: \.from).mapValues { edges in
             edges.map(\.to).filter { $0 != AgentPoolSpec.Workflow.end }
         }
     }
 
     /// The first fault of each kind. What can't be reached because of a circle is not told beside it.
-    var faults: [Fault] { [circle ?? unreached, unanswered].compactMap { $0 } }
+    var faults: [Fault] { [circle ?? unreached, unanswered, lateGuard ?? unguarded].compactMap { $0 } }
 
     private var unreached: Fault? {
         let reached = Set(paths(from: graph.start, through: { _ in true }).keys)
@@ -71,6 +75,41 @@ struct WorkflowPaths {
             message: "the path \(path.joined(separator: " -> ")) stores a turn without an answer",
             mend: "lead it through a node of the kind converse")
     }
+
+    /// A guard behind what has acted on the words that it is to judge.
+    private var lateGuard: Fault? {
+        for node in graph.nodes where Self.acting.contains(node.kind) && !graph.members.contains(node.name) {
+            let following = paths(from: node.name, through: { _ in true })
+            for (index, other) in graph.nodes.enumerated()
+            where other.kind == .inputGuard && following[other.name] != nil {
+                return Fault(
+                    path: "workflow.nodes[\(index)]",
+                    message: "\(node.name) acts on what \(other.name) is still to judge",
+                    mend: "lead the way to \(other.name) first")
+            }
+        }
+        return nil
+    }
+
+    /// A path that passes the guard by.
+    private var unguarded: Fault? {
+        guard isGuarded else { return nil }
+        let paths = paths(from: graph.start, through: { kind(of: $0) != .inputGuard })
+        for (index, node) in graph.nodes.enumerated() where Self.acting.contains(node.kind) {
+            guard let path = paths[node.name] else { continue }
+            return Fault(
+                path: "workflow.nodes[\(index)]",
+                message:
+                    "the path \(path.joined(separator: " -> ")) acts on what spec.guard was not asked about",
+                mend: "lead it through a node of the kind inputGuard first")
+        }
+        return nil
+    }
+
+    /// What does something with the words of a turn.
+    private static let acting: [AgentPoolSpec.Workflow.NodeKind] = [
+        .converse, .callTool, .httpCall, .parallel,
+    ]
 
     private func kind(of name: String) -> AgentPoolSpec.Workflow.NodeKind? {
         graph.nodes.first { $0.name == name }?.kind

@@ -7,8 +7,6 @@ public struct WorkflowTemplate: Sendable, Hashable {
         case input
         /// What the agent has said last in this turn.
         case reply
-        /// Who has the session now.
-        case agent
         /// The session's id.
         case session
         /// What came of a node, the last time that it ran; empty where it didn't. With a path it is read as JSON.
@@ -28,7 +26,7 @@ public struct WorkflowTemplate: Sendable, Hashable {
 
     let pieces: [Piece]
 
-    static let placesInWords = "input, reply, agent, session, steps.NODE or steps.NODE.member"
+    static let placesInWords = "input, reply, session, steps.NODE or steps.NODE.member"
 
     public init(_ text: String) throws(Fault) {
         var pieces: [Piece] = []
@@ -55,7 +53,6 @@ public struct WorkflowTemplate: Sendable, Hashable {
         switch (words[0], words.count) {
         case ("input", 1): return .input
         case ("reply", 1): return .reply
-        case ("agent", 1): return .agent
         case ("session", 1): return .session
         case ("steps", 2...) where words.dropFirst().allSatisfy({ !$0.isEmpty }):
             return .step(words[1], path: Array(words.dropFirst(2)))

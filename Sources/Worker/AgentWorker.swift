@@ -63,8 +63,10 @@ public struct AgentWorker: Service {
         let spec = config.spec
         let skills = SkillShelf(settings.skillFolders, logger: logger)
         await skills.refresh()
+        let redaction = try Redaction(spec.guard)
         let tools = ToolSource.all(
-            of: spec, headers: { [secrets] in secrets.secret($0.name) }, http: http, logger: logger)
+            of: spec, headers: { [secrets] in secrets.secret($0.name) }, http: http, logger: logger,
+            redact: { redaction.redacted($0) })
         let engine = try TurnEngine(
             spec: spec, tools: tools, skills: skills, secrets: { [secrets] in secrets.value($0) }, http: http,
             logger: logger, now: now)

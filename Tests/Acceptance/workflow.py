@@ -38,7 +38,7 @@ def graph(crm: str) -> dict[str, Any]:
     find = {"server": NAME, "tool": "look_up", "arguments": {"key": "{{session}}", "milliseconds": 5}}
     note = {
         "url": f"{crm}/notes",
-        "body": {"said": "{{steps.calm}}", "by": "{{agent}}", "level": "{{steps.customer.level}}"},
+        "body": {"said": "{{steps.calm}}", "heard": "{{input}}", "level": "{{steps.customer.level}}"},
         "headersSecretRef": {"name": "crm"},
     }
     customer = {"url": f"{crm}/customers", "method": "GET", "query": {"text": "{{input}}"}}
@@ -107,7 +107,7 @@ def goes_through(checks: Checks, client: Client, worker: Worker, desk: Desk, crm
     checks.holds(
         "the note holds what was said before it", note.body["said"].startswith("care heard:"), note.body
     )
-    checks.equal("and a number of an answer as a number", (note.body["by"], note.body["level"]), ("care", 3))
+    checks.equal("and a number of an answer as a number", (note.body["heard"], note.body["level"]), ("I complain", 3))
     checks.equal("with the Secret's header", note.headers.get("authorization"), f"Bearer {KEY}")
     checks.holds("both replies are streamed apart", "\n\ndesk heard:" in angry.text, angry.text)
     speakers = [value["agent"] for name, value in angry.events if name == "agent.changed"]

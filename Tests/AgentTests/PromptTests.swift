@@ -163,6 +163,16 @@ import Testing
             ])
     }
 
+    @Test("A call is no pair with the answer to another turn's call of the same id")
+    func repeatedIDs() {
+        let call = ToolCall(id: "call_1", name: "f", arguments: "{}")
+        let asking = Message(role: .assistant, content: "", toolCalls: [call])
+        let answer = Message(role: .tool, content: "found", toolCallID: "call_1")
+        let user = Message(role: .user, content: "again")
+        #expect(ToolPairing.repaired([user, asking, user, asking, answer]) == [user, user, asking, answer])
+        #expect(ToolPairing.repaired([user, asking, answer, user, answer]) == [user, asking, answer, user])
+    }
+
     @Test(
         "Days are counted as the calendar does",
         arguments: [

@@ -17,6 +17,7 @@ import Testing
         _ workflow: String, says text: String, _ recorder: TurnRecorder, _ desk: ToolDesk = ToolDesk(),
         model: String = StandInModelServer.unique("agent"), guarded: Set<String> = [], steps: [Message] = [],
         decisions: [String: ApprovalDecision]? = nil, agent: String = "assistant",
+        other: ToolSource? = nil,
         stepped: @Sendable (WorkflowStep) -> Void = { _ in }
     ) async throws {
         let spec = try AgentPoolSpec.parse(
@@ -24,14 +25,18 @@ import Testing
                 models:
                 - {name: chat, provider: openai, baseURL: "\(server.baseURL)", model: "\(model)"}
                 - {name: echo, provider: openai, baseURL: "\(server.baseURL)", model: "\(StandInModelServer.unique("echo"))"}
+                - {name: tools, provider: openai, baseURL: "\(server.baseURL)", model: "\(StandInModelServer.unique("tools"))"}
                 agents:
-                - {name: assistant, instructions: You help., model: chat}
+                - {name: assistant, instructions: You help., model: chat, tools: [desk]}
+                - {name: wild, instructions: You call., model: tools}
                 - {name: critic, instructions: You judge., model: echo}
-                mcpServers: [{name: desk, url: "http://desk/mcp"}]
+                mcpServers: [{name: desk, url: "http://desk/mcp"}, {name: other, url: "http://other/mcp"}]
                 workflow: \(workflow)
                 """)
-        let requests = HTTPCalls(of: spec.workflow?.nodes ?? [], headers: { _ in nil }, http: server.http)
-        let engine = try server.engine(spec, tools: [requests.source, desk.source(guarded: guarded)])
+        let requests = HTTPCalls(
+            of: spec.workflow?.nodes ?? [], headers: { _ in nil }, http: server.http, logger: server.logger)
+        let sources = [requests.source, desk.source(guarded: guarded)] + (other.map { [$0] } ?? [])
+        let engine = try server.engine(spec, tools: sources)
         let input = TurnInput(
             turnID: .mint(), sessionID: "s", agent: agent,
             messages: [Message(role: .user, content: text)], steps: steps, decisions: decisions)
@@ -62,7 +67,7 @@ import Testing
         #expect(turn.messages.map(\.role) == [.user, .assistant, .tool, .assistant])
         #expect(turn.messages[1].node == "find/1")
         #expect(turn.reply == #"The tools said: look_up {"said":"[0]"}"#)
-        #expect(recorder.results == [#"find_1_1 look_up done: look_up {"said":"[0]"}"#])
+        #expect(recorder.outcomes == [#"look_up done: look_up {"said":"[0]"}"#])
         #expect(steps.withLock { $0 } == ["find callTool", "talk converse", "keep commit"])
     }
 
@@ -89,12 +94,12 @@ import Testing
         try await run(Self.lookUp, says: "[0]", first, desk, guarded: ["look_up"])
         let paused = try #require(first.committed.first)
         #expect(paused.ending == .waiting)
-        #expect(paused.awaitingApproval.map(\.id) == ["find_1_1"])
+        let call = try #require(paused.awaitingApproval.first)
         #expect(desk.ledger.isEmpty && first.text.isEmpty)
         let second = TurnRecorder()
         try await run(
             Self.lookUp, says: "[0]", second, desk, guarded: ["look_up"], steps: Array(paused.steps),
-            decisions: ["find_1_1": .approved])
+            decisions: [call.id: .approved])
         #expect(desk.ledger.count == 1)
         #expect(second.committed.first?.ending == .complete)
     }
@@ -118,7 +123,7 @@ import Testing
             {name: sorry, kind: converse, converse: {agent: critic}}, {name: talk, kind: converse}, {name: keep, kind: commit}],
             edges: [{from: all, to: sorry, when: failed}, {from: all, to: talk}, {from: sorry, to: keep}, {from: talk, to: keep}]}
             """, says: "hello", recorder, desk)
-        #expect(recorder.results.sorted() == ["all_1_1 look_up done: look_up", "all_1_2 book failed: book"])
+        #expect(recorder.outcomes.sorted() == ["book failed: book", "look_up done: look_up"])
         #expect(recorder.order.contains("recall") && recorder.order.contains("memories"))
         let turn = try #require(recorder.committed.first)
         #expect(turn.agent == "critic")
@@ -166,6 +171,63 @@ import Testing
             ])
         #expect(turn.agent == "assistant")
         #expect(second.text == turn.reply)
+    }
+
+    @Test(
+        "With an approval the walk takes the way that it took before, and a call is made by the node that it belongs to"
+    )
+    func sameWay() async throws {
+        let workflow = """
+            {nodes: [{name: judge, kind: converse, converse: {agent: critic}}, {name: plain, kind: condition, condition: {text: "{{reply}}", matches: "^.0"}},
+            {name: seen, kind: httpCall, httpCall: {url: "\(server.baseURL)/seen", method: GET, query: {model: x}}},
+            {name: talk, kind: converse, converse: {agent: assistant}}, {name: sorry, kind: converse}, {name: keep, kind: commit}],
+            edges: [{from: judge, to: plain}, {from: plain, to: seen, when: matched}, {from: plain, to: sorry}, {from: seen, to: talk}, {from: sorry, to: keep}, {from: talk, to: keep}]}
+            """
+        let first = TurnRecorder()
+        try await run(workflow, says: #"[0,[["book","1"]]]"#, first, guarded: ["book"])
+        let paused = try #require(first.committed.first)
+        #expect(paused.awaitingApproval.map(\.name) == ["book"])
+        let (second, desk) = (TurnRecorder(), ToolDesk())
+        try await run(
+            workflow, says: #"[0,[["book","1"]]]"#, second, desk, guarded: ["book"],
+            steps: Array(paused.steps), decisions: [paused.awaitingApproval[0].id: .approved],
+            agent: paused.agent)
+        #expect(desk.ledger == [.init(tool: "book", arguments: "1")])
+        #expect(
+            second.order.filter { $0.hasPrefix("step") }
+                == ["judge", "plain", "seen", "talk", "keep"].map { "step \($0)" })
+        let turn = try #require(second.committed.first)
+        #expect(turn.ending == .complete)
+        #expect(turn.messages.compactMap(\.toolOutcome) == [.done, .done])
+    }
+
+    @Test("A call whose server tells no tools goes to no other server that has one of its name")
+    func namesakes() async throws {
+        let (recorder, desk) = (TurnRecorder(), ToolDesk())
+        let silent = ToolSource(name: "other", list: { _ in throw Refused() }) { _, _, _ in
+            ToolResult(.done, "called")
+        }
+        try await run(
+            """
+            {nodes: [{name: all, kind: parallel, parallel: {nodes: [one, two]}}, {name: one, kind: callTool, callTool: {server: desk, tool: look_up, arguments: {id: 1}}},
+            {name: two, kind: callTool, callTool: {server: other, tool: look_up, arguments: {id: 2}}},
+            {name: talk, kind: converse, converse: {agent: critic}}, {name: keep, kind: commit}], edges: [{from: all, to: talk}, {from: talk, to: keep}]}
+            """, says: "hello", recorder, desk, other: silent)
+        #expect(desk.ledger == [.init(tool: "look_up", arguments: #"{"id":1}"#)])
+        #expect(recorder.committed.first?.messages.compactMap(\.toolOutcome) == [.done, .notSent])
+    }
+
+    @Test("Calls that one agent's model asks for and nobody may make are not made by the agent after it")
+    func leftCalls() async throws {
+        let recorder = TurnRecorder()
+        try await run(
+            """
+            {nodes: [{name: first, kind: converse, converse: {agent: wild}}, {name: talk, kind: converse, converse: {agent: critic}}, {name: keep, kind: commit}],
+            edges: [{from: first, to: talk}, {from: talk, to: keep}]}
+            """, says: "hello", recorder)
+        let turn = try #require(recorder.committed.first)
+        #expect(turn.messages.map(\.role) == [.user, .assistant, .assistant])
+        #expect(turn.messages[1].toolCalls == nil && turn.messages[1].node == "first/1")
     }
 
     @Test(
@@ -221,4 +283,9 @@ import Testing
             #expect(turn.agent == "critic")
         }
     }
+}
+
+extension TurnRecorder {
+    /// What came of the calls, without their ids.
+    fileprivate var outcomes: [Substring] { results.map { $0.drop { $0 != " " }.dropFirst() } }
 }

@@ -67,7 +67,10 @@ import Testing
                 "g:inputGuard | t:converse | c:commit", "g>t?memoryWanted t>c",
                 "nodes[0]: no edge leads on where none of its conditions holds"
             ),
-            ("t:converse | u:converse | c:commit", "t>u u>t", "nodes[0]: the path t -> u -> t has no way out"),
+            (
+                "t:converse | u:converse | c:commit", "t>u u>t",
+                "nodes[0]: the path t -> u -> t has no way out"
+            ),
             (
                 "t:converse | u:converse | v:converse | c:commit | q:condition{text: x, matches: y}",
                 "t>q q>u?matched q>c u>v v>u", "nodes[1]: the path u -> v -> u has no way out"
@@ -75,6 +78,10 @@ import Testing
             (
                 "q:condition{text: x, matches: y} | t:converse | c:commit", "q>t?matched q>c t>c",
                 "nodes[2]: the path q -> c stores a turn without an answer"
+            ),
+            (
+                "t:converse | g:inputGuard | u:converse | c:commit", "t>g g>u u>c",
+                "nodes[1]: t acts on what g is still to judge"
             ),
             ("t:converse | c:commit", "t>end", "edges[0].to: ends the turn before it is stored"),
             ("t:converse | c:commit", "t>c c>t", "edges[1].to: the turn is over when it is stored"),
@@ -133,6 +140,23 @@ import Testing
         #expect(problems.contains(problem), "\(problems)")
     }
 
+    @Test(
+        "Where the guard has something to refuse no path passes it by, and a request's place is no template")
+    func bypassed() throws {
+        let edges = "q>t?matched q>g g>t t>c"
+        let nodes = "q:condition{text: '{{input}}', matches: x} | g:inputGuard | t:converse | c:commit"
+        #expect(try Self.problems(nodes, edges) == [])
+        #expect(
+            try Self.problems(nodes, edges, more: "guard: {maxInputCharacters: 10}")
+                == ["nodes[2]: the path q -> t acts on what spec.guard was not asked about"])
+        let call = "h:httpCall{url: 'http://x/{{input}}', method: GET, body: {a: 1}} | t:converse | c:commit"
+        #expect(
+            try Self.problems(call, "h>t t>c") == [
+                "nodes[0].httpCall.body: a GET has no body",
+                "nodes[0].httpCall.url: is no template: where a request goes is not for a turn to say",
+            ])
+    }
+
     @Test("The guard's patterns need a node that applies them")
     func guardless() throws {
         let problems = try Self.problems(
@@ -178,6 +202,7 @@ import Testing
         let fill: (WorkflowTemplate.Source) -> JSONValue = { source in
             switch source {
             case .input: "hello"
+            case .session: "s"
             case .step("look-up", let path): value.at(path)
             default: .null
             }

@@ -49,19 +49,25 @@ public struct Guards: Sendable {
 }
 
 extension TurnEngine {
-    /// The `inputGuard` node: what is cheap first, then the moderation.
+    /// The `inputGuard` node: what is cheap first, then the moderation. A turn is judged once, when it begins.
     ///
     /// - Returns: what there is to tell.
     func judge(_ state: inout TurnState) async -> [TurnEvent] {
         let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
         let messages = instructions + state.input.messages
+        let notices = guards.injection.notices(ofSummary: state.input.rollingSummary)
+        // With steps on record the turn goes on: its messages are the stored ones, which were judged when it began, and calls were made
+        // since. A refusal now, above all for want of a verdict, would eat a person's approval and leave the turn running for ever.
+        guard state.input.steps.isEmpty else {
+            state.wantsMemory = InputGuard.wantsMemory(messages)
+            return notices
+        }
         switch guards.input.judge(messages) {
         case .admitted(let wantsMemory): state.wantsMemory = wantsMemory
         case .refused(let refusal):
             state.failure = .refused(refusal)
             return []
         }
-        let notices = guards.injection.notices(ofSummary: state.input.rollingSummary)
         return notices + (await moderate(messages, &state))
     }
 

@@ -55,7 +55,8 @@ public struct InputGuard: Sendable {
             return .refused(
                 Refusal(
                     rule: "guard.maxInputCharacters",
-                    message: "The new messages have more than \(maxInputCharacters) characters. Shorten them."
+                    message:
+                        "The new messages have more than \(maxInputCharacters) characters (rule guard.maxInputCharacters). Shorten them."
                 ))
         }
         for rule in forbidden where messages.contains(where: { rule.pattern.isFound(in: $0.content) }) {
@@ -64,8 +65,12 @@ public struct InputGuard: Sendable {
                     rule: rule.field,
                     message: "A message contains what this agent may not be sent (rule \(rule.field))."))
         }
-        let wantsMemory = messages.contains { $0.role == .user && MemoryWish.isWorthRecalling($0.content) }
-        return .admitted(wantsMemory: wantsMemory)
+        return .admitted(wantsMemory: Self.wantsMemory(messages))
+    }
+
+    /// Whether memories could help, whatever the rules say.
+    static func wantsMemory(_ messages: [Message]) -> Bool {
+        messages.contains { $0.role == .user && MemoryWish.isWorthRecalling($0.content) }
     }
 
     /// Scalars are never more than bytes, so most messages are admitted without being walked through.

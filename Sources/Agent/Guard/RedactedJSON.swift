@@ -9,6 +9,14 @@ extension Redaction {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// What a tool answers: a JSON object or array as JSON, for escapes hide what is looked for, and who reads it expects JSON; all else,
+    /// a bare number or string too, as any other text.
+    func redacted(answer text: String) -> String {
+        let first = text.utf8.first { !" \n\r\t".utf8.contains($0) }
+        let mayBeJSON = first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+        return mayBeJSON ? redacted(json: text) : redacted(text)
+    }
+
     /// The same of bytes, of which only some members' values are redacted.
     ///
     /// - Parameter members: the keys whose values are redacted, with all that is in these; nil for all.

@@ -68,21 +68,43 @@ public struct Redaction: Sendable {
     }
 
     /// Matches that don't overlap, in the text's order: the earliest first, of equals the first rule's.
-    func matches(in text: String) -> [Match] {
+    ///
+    /// - Parameter start: patterns may look at what stands before it, but no match begins there, and none that would hides another; nil
+    ///   for the text's own start.
+    func matches(in text: String, from start: String.Index? = nil) -> [Match] {
+        let start = start ?? text.startIndex
         var found: [Match] = []
         for (index, rule) in rules.enumerated() {
-            found += rule.pattern.ranges(in: text).map {
+            found += Self.ranges(of: rule.pattern, in: text, from: start).map {
                 Match(range: $0, replacement: rule.replacement, rule: index)
             }
         }
         guard found.count > 1 else { return found }
         found.sort { ($0.range.lowerBound, $0.rule) < ($1.range.lowerBound, $1.rule) }
-        var end = text.startIndex
+        var end = start
         return found.filter { match in
             guard match.range.lowerBound >= end else { return false }
             end = match.range.upperBound
             return true
         }
+    }
+
+    /// A pattern's matches that begin at `start` or after it.
+    private static func ranges(
+        of pattern: CompiledPattern, in text: String, from start: String.Index
+    ) -> [Range<String.Index>] {
+        let ranges = pattern.ranges(in: text)
+        let following = ranges.filter { $0.lowerBound >= start }
+        guard ranges.contains(where: { $0.lowerBound < start && $0.upperBound > start }) else {
+            return following
+        }
+        // One that begins before the start and reaches over it has swallowed what the pattern would find behind it: the rest is searched
+        // by itself too, as if it stood at a text's begin.
+        let rest = String(text[start...])
+        func place(_ index: String.Index) -> String.Index {
+            text.utf8.index(start, offsetBy: rest.utf8.distance(from: rest.startIndex, to: index))
+        }
+        return following + pattern.ranges(in: rest).map { place($0.lowerBound)..<place($0.upperBound) }
     }
 
     func count(_ match: Match) {
@@ -115,7 +137,7 @@ extension ToolSource {
                 progress.message = progress.message.map { redaction.redacted($0) }
                 tell(progress)
             }
-            result.text = redaction.redacted(result.text)
+            result.text = redaction.redacted(answer: result.text)
             return result
         }
         return source

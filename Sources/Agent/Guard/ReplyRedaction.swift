@@ -73,7 +73,7 @@ struct ReplyRedaction {
         var place = text.utf8.index(text.startIndex, offsetBy: before.utf8.count)
         var limit = isEnd ? text.endIndex : text.index(text.endIndex, offsetBy: -redaction.holdBack)
         var shown = ""
-        for match in redaction.matches(in: text) where match.range.lowerBound >= place {
+        for match in redaction.matches(in: text, from: place) {
             guard match.range.lowerBound < limit else { break }
             if !isEnd, match.range.upperBound == text.endIndex, held.utf8.count < Self.longestMatch {
                 // It may go on.

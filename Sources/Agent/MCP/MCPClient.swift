@@ -53,11 +53,12 @@ public final class MCPClient: Sendable {
     /// - Parameters:
     ///   - command: the program, looked up in `PATH`, and its arguments. No shell reads it.
     ///   - variables: of its environment, beside those that every such process has.
+    ///   - redact: cuts out of what it says what no log may hold; applied before a text is cut to length.
     public convenience init(
         name: String, field: String, command: [String], variables: [String: String], allow: [String]?,
-        logger: Logger
+        logger: Logger, redact: @escaping @Sendable (String) -> String = { $0 }
     ) {
-        let environment = ProcessEnvironment(variables)
+        let environment = ProcessEnvironment(variables, redact: redact)
         let process = MCPProcess(
             server: MCPServerName(name: name, field: field, isProcess: true), command: command,
             environment: environment, logger: logger)

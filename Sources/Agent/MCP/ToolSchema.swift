@@ -43,16 +43,15 @@ enum ToolSchema {
     /// further in, as one of a tree does, is a good one.
     private static func checkReferences(_ root: JSONValue) throws(Fault) {
         var checked = 0
+        var followed = Followed()
         var waiting = [root]
         while let value = waiting.popLast() {
             switch value {
             case .object(let members):
                 if case .string(let reference)? = members["$ref"] {
                     checked += 1
-                    guard checked <= maxReferences else {
-                        throw Fault(reason: "its inputSchema has more than \(maxReferences) references")
-                    }
-                    try follow(reference, in: root)
+                    guard checked <= maxReferences else { throw tooMany }
+                    try follow(reference, in: root, &followed)
                 }
                 waiting += members.values
             case .array(let elements): waiting += elements
@@ -61,25 +60,40 @@ enum ToolSchema {
         }
     }
 
-    private static func follow(_ reference: String, in root: JSONValue) throws(Fault) {
+    private static var tooMany: Fault {
+        Fault(reason: "its inputSchema has more than \(maxReferences) references")
+    }
+
+    /// What was found out on the way: each reference of a long chain begins one, and all would be followed to the same end.
+    private struct Followed {
+        /// References that lead somewhere.
+        var good: Set<String> = []
+        var steps = 0
+    }
+
+    private static func follow(
+        _ reference: String, in root: JSONValue, _ followed: inout Followed
+    ) throws(Fault) {
         var seen: Set<String> = []
         var next = reference
-        while true {
-            // Nobody looks up what stands elsewhere.
-            guard next.hasPrefix("#") else { return }
+        // Nobody looks up what stands elsewhere.
+        while next.hasPrefix("#"), !followed.good.contains(next) {
             guard seen.insert(next).inserted else {
                 throw Fault(reason: "references of its inputSchema lead in a circle")
             }
+            followed.steps += 1
+            guard followed.steps <= maxReferences else { throw tooMany }
             // An anchor's name can't be told from a property without reading every keyword: those are let pass.
-            guard next == "#" || next.hasPrefix("#/") else { return }
+            guard next == "#" || next.hasPrefix("#/") else { break }
             guard let target = target(of: next, in: root) else {
                 throw Fault(reason: "a reference of its inputSchema leads nowhere")
             }
             guard case .object(let members) = target, case .string(let further)? = members["$ref"] else {
-                return
+                break
             }
             next = further
         }
+        followed.good.formUnion(seen)
     }
 
     /// What a JSON pointer (RFC 6901) in a fragment leads to.

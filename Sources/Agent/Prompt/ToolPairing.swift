@@ -9,17 +9,21 @@ enum ToolPairing {
         guard messages.contains(where: { $0.toolCalls != nil || $0.role == .tool || isEmpty($0) }) else {
             return messages
         }
-        let asked = Set(messages.lazy.flatMap { $0.toolCalls ?? [] }.map(\.id))
-        let answered = Set(messages.lazy.filter { $0.role == .tool }.compactMap(\.toolCallID))
-        return messages.compactMap { message in
-            if message.role == .tool {
-                return message.toolCallID.map(asked.contains) == true ? message : nil
-            }
-            var message = message
+        var repaired: [Message] = []
+        var rest = messages[...]
+        while var message = rest.popFirst() {
+            // Its call, had it one, would stand before it. By ids alone no pair is told: servers count them anew in each turn.
+            if message.role == .tool { continue }
+            let answers = message.toolCalls == nil ? [] : rest.prefix { $0.role == .tool }
+            rest = rest.dropFirst(answers.count)
+            let answered = Set(answers.compactMap(\.toolCallID))
             let complete = message.toolCalls?.filter { answered.contains($0.id) }
             message.toolCalls = complete?.isEmpty == true ? nil : complete
-            return isEmpty(message) ? nil : message
+            if !isEmpty(message) { repaired.append(message) }
+            let asked = Set((complete ?? []).map(\.id))
+            repaired += answers.filter { $0.toolCallID.map(asked.contains) == true }
         }
+        return repaired
     }
 
     /// An assistant message that says nothing: a turn that ended before its first word.

@@ -1,5 +1,4 @@
 /// Owns the calls of one folder's file system: a thread of its own makes them, one after the other, and nobody waits longer than is worth.
-import Glibc
 import Synchronization
 
 /// A call into a hung network volume doesn't return, and can't be taken back. Here it holds one thread, and none of those that tasks
@@ -50,7 +49,7 @@ final class FileLane: Sendable {
             return state.isServed
         }
         guard let isServed else { return false }
-        if isServed || start() { return true }
+        if isServed || DetachedThread.start({ self.main() }) { return true }
         state.withLock { state in
             state.waiting = []
             state.isServed = false
@@ -79,29 +78,6 @@ final class FileLane: Sendable {
             guard let job else { return }
             job()
         }
-    }
-
-    /// - Returns: false where no thread can be had.
-    private func start() -> Bool {
-        // The thread inherits a mask without any signal: those of the process belong to other threads.
-        var (all, before) = (sigset_t(), sigset_t())
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        let pointer = Unmanaged.passRetained(self)
-        let failure = pthread_create(
-            &thread, nil,
-            { pointer in
-                if let pointer { Unmanaged<FileLane>.fromOpaque(pointer).takeRetainedValue().main() }
-                return nil
-            }, pointer.toOpaque())
-        guard failure == 0 else {
-            pointer.release()
-            return false
-        }
-        pthread_detach(thread)
-        return true
     }
 }
 

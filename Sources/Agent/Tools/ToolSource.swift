@@ -54,18 +54,23 @@ extension ToolSource {
     /// The servers that `spec.mcpServers` names, and the requests of the workflow. Processes among them are started when they are first
     /// needed.
     ///
-    /// - Parameter headers: answers a Secret's keys, nil where there is none. Asked at every request.
+    /// - Parameters:
+    ///   - headers: answers a Secret's keys, nil where there is none. Asked at every request.
+    ///   - redact: cuts out of what processes say what no log may hold.
     public static func all(
         of spec: AgentPoolSpec, headers: @escaping @Sendable (ObjectRef) -> [String: String]?,
-        http: HTTPClient, logger: Logger
+        http: HTTPClient, logger: Logger, redact: @escaping @Sendable (String) -> String = { $0 }
     ) -> [ToolSource] {
-        let requests = HTTPCalls(of: spec.workflow?.nodes ?? [], headers: headers, http: http)
-        return servers(of: spec, headers: headers, http: http, logger: logger) + [requests.source]
+        let requests = HTTPCalls(
+            of: spec.workflow?.nodes ?? [], headers: headers, http: http, logger: logger)
+        return servers(of: spec, headers: headers, http: http, logger: logger, redact: redact) + [
+            requests.source
+        ]
     }
 
     private static func servers(
         of spec: AgentPoolSpec, headers: @escaping @Sendable (ObjectRef) -> [String: String]?,
-        http: HTTPClient, logger: Logger
+        http: HTTPClient, logger: Logger, redact: @escaping @Sendable (String) -> String
     ) -> [ToolSource] {
         spec.mcpServers.enumerated().map { index, server in
             let field = "spec.mcpServers[\(index)]"
@@ -73,7 +78,7 @@ extension ToolSource {
                 if let command = server.command {
                     MCPClient(
                         name: server.name, field: field, command: command, variables: server.env ?? [:],
-                        allow: server.allow, logger: logger)
+                        allow: server.allow, logger: logger, redact: redact)
                 } else {
                     MCPClient(
                         name: server.name, field: field,
@@ -81,16 +86,10 @@ extension ToolSource {
                         url: server.url ?? "", allow: server.allow,
                         headers: { server.headersSecretRef.map(headers) ?? [:] }, http: http, logger: logger)
                 }
-            let guarded = Set(server.requireApproval)
+            let guarded = GuardedTools(server.requireApproval, field: field, logger: logger)
             return ToolSource(
                 name: server.name, callLimit: server.timeout.duration,
-                list: { limit in
-                    try await client.tools(within: limit).map { tool in
-                        var tool = tool
-                        tool.needsApproval = guarded.contains(tool.name)
-                        return tool
-                    }
-                },
+                list: { guarded.marked(try await client.tools(within: $0)) },
                 reporting: { await client.call($0, arguments: $1, within: $2, progress: $3) },
                 close: { await client.close() })
         }

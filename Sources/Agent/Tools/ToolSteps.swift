@@ -40,6 +40,18 @@ struct ToolSteps: Sendable, Equatable {
         return (messages[asked].toolCalls ?? []).filter { !answered.contains($0.id) }
     }
 
+    /// The open calls, where it was this visit of a node that asked for them.
+    func open(of mark: String) -> [ToolCall] {
+        let asked = messages.last { !($0.toolCalls ?? []).isEmpty }
+        // Turns that were stored before nodes had marks went through one node that asks.
+        return asked?.node == nil || asked?.node == mark ? open : []
+    }
+
+    /// Replies of a visit's model that asked for tools.
+    func rounds(of mark: String) -> Int {
+        messages.count { ($0.node == nil || $0.node == mark) && !($0.toolCalls ?? []).isEmpty }
+    }
+
     /// What a visit of a node asked for first; nil where it has asked for nothing.
     func calls(of mark: String) -> [ToolCall]? {
         messages.first { $0.node == mark && !($0.toolCalls ?? []).isEmpty }?.toolCalls
@@ -131,8 +143,16 @@ struct ToolSteps: Sendable, Equatable {
         return result
     }
 
-    /// What a client is told of the steps, as if they were made now.
-    var events: [TurnEvent] { TurnEvent.telling(messages) }
+    /// What a client is told of the steps of a visit, as if they were made now.
+    func events(of mark: String) -> [TurnEvent] {
+        // Turns that were stored before nodes had marks went through one node that asks.
+        var isOfVisit = false
+        return TurnEvent.telling(
+            messages.filter { message in
+                if message.role == .assistant { isOfVisit = message.node == nil || message.node == mark }
+                return isOfVisit
+            })
+    }
 }
 
 extension TurnEvent {

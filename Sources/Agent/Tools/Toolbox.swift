@@ -22,6 +22,9 @@ struct Toolbox: Sendable {
 
     init() {}
 
+    /// - Parameter offers: with names of which none is another's.
+    init(offers: [Offer]) { self.offers = offers }
+
     /// A tool keeps its name where that is one for a function and nobody else's; else the server's name stands before it.
     init(_ listings: [(source: ToolSource, tools: [Tool])], handoffs: [Handoff] = []) {
         let byTool = Dictionary(handoffs.map { ($0.tool.name, $0) }) { first, _ in first }
@@ -123,7 +126,7 @@ struct Toolbox: Sendable {
         }
     }
 
-    private static func functionName(_ name: String) -> String {
+    static func functionName(_ name: String) -> String {
         let bytes = name.utf8.prefix(maximumNameBytes).map { byte -> UInt8 in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),

@@ -10,7 +10,7 @@ extension TurnEngine {
         let emit: @Sendable ([TurnEvent]) async throws -> Void
     }
 
-    /// Replies of one turn that may ask for tools; then the model must do with what it has.
+    /// Replies of one visit that may ask for tools; then the model must do with what it has.
     static let maximumRounds = 16
     /// Stands behind a reply that another node has given in the same turn: some servers refuse a prompt that ends with an agent's
     /// words, and others let the model finish their last sentence.
@@ -29,7 +29,6 @@ extension TurnEngine {
             // From here on it may be that a call which is open was made.
             await keep(&state, around)
         }
-        state.untold = state.steps.events
     }
 
     /// - Parameter agent: who answers; nil: whoever has the session.
@@ -39,10 +38,14 @@ extension TurnEngine {
         let asked = ContinuousClock.now
         defer {
             state.timings.model = (state.timings.model ?? .zero) + asked.duration(to: .now)
-            state.outputs[visit.node.name] = state.conversation?.reply.text
+            state.outputs[visit.node.name] = state.reply
         }
-        // An earlier attempt has got past it.
-        guard state.steps.reply(of: visit.mark) == nil else { return }
+        state.untold += state.steps.events(of: visit.mark)
+        if let said = state.steps.reply(of: visit.mark) {
+            // An earlier attempt has got past it.
+            state.reply = String(Sentences.trimmed(said))
+            return
+        }
         state.closeReply()
         if let agent, agent != state.agent, state.steps.calls(of: visit.mark) == nil {
             state.agent = agent
@@ -58,7 +61,7 @@ extension TurnEngine {
             }
             let toolbox = await toolbox(of: agent, state)
             repeat {
-                if !state.steps.open.isEmpty {
+                if !state.steps.open(of: visit.mark).isEmpty {
                     let calls = ToolCalls(toolbox: toolbox, areRecorded: state.areRecorded)
                     await calls.carryOut(
                         &state, around, within: remaining(around), preface: state.takeUntold(),
@@ -67,9 +70,11 @@ extension TurnEngine {
                     if state.agent != agent.name { break }
                 }
                 state.areRecorded = false
-                await ask(agent, toolbox, &state, around)
+                await ask(agent, toolbox, &state, around, at: visit)
+                state.reply = state.conversation?.reply.text ?? ""
                 guard let reply = state.conversation?.reply, state.conversation?.ending == .complete,
-                    !reply.toolCalls.isEmpty, !toolbox.isEmpty, state.steps.rounds < Self.maximumRounds
+                    !reply.toolCalls.isEmpty, !toolbox.isEmpty,
+                    state.steps.rounds(of: visit.mark) < Self.maximumRounds
                 else { return }
                 var message = reply.message
                 message.node = visit.mark
@@ -104,7 +109,8 @@ extension TurnEngine {
     }
 
     private func ask(
-        _ agent: AgentRoster.Member, _ toolbox: Toolbox, _ state: inout TurnState, _ around: Surroundings
+        _ agent: AgentRoster.Member, _ toolbox: Toolbox, _ state: inout TurnState, _ around: Surroundings,
+        at visit: WorkflowWalk.Visit
     ) async {
         let input = state.input
         let instructions = [agent.instructions, input.instructions ?? ""].filter { !$0.isEmpty }
@@ -127,7 +133,8 @@ extension TurnEngine {
                 model: agent.model,
                 request: ChatRequest(
                     prompt: prompt,
-                    functions: toolbox.functions, mayCall: state.steps.rounds < Self.maximumRounds,
+                    functions: toolbox.functions,
+                    mayCall: state.steps.rounds(of: visit.mark) < Self.maximumRounds,
                     sampling: input.overrides,
                     timeout: timeout),
                 timeout: timeout, clientLeft: around.clientLeft, emit: emit, preface: state.takeUntold(),

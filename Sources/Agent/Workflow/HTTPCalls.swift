@@ -1,4 +1,6 @@
 /// Sends the requests of `httpCall` nodes, each of them a tool with one way to call it, and tells what came of them.
+import Logging
+import Memory
 import PoolAPI
 import Transport
 
@@ -16,11 +18,12 @@ struct HTTPCalls: Sendable {
     private let targets: [String: Target]
     private let headers: @Sendable (ObjectRef) -> [String: String]?
     private let http: HTTPClient
+    private let logger: Logger
 
     /// - Parameter headers: answers a Secret's keys, nil where there is none. Asked at every request.
     init(
         of nodes: [AgentPoolSpec.Workflow.Node],
-        headers: @escaping @Sendable (ObjectRef) -> [String: String]?, http: HTTPClient
+        headers: @escaping @Sendable (ObjectRef) -> [String: String]?, http: HTTPClient, logger: Logger
     ) {
         var targets: [String: Target] = [:]
         for (index, node) in nodes.enumerated() {
@@ -32,6 +35,7 @@ struct HTTPCalls: Sendable {
         self.targets = targets
         self.headers = headers
         self.http = http
+        self.logger = logger
     }
 
     var source: ToolSource {
@@ -55,13 +59,16 @@ struct HTTPCalls: Sendable {
     private func send(
         _ arguments: String, to target: Target, _ tool: Tool, within limit: Duration
     ) async -> ToolResult {
-        let given = JSONValue(json: arguments) ?? .null
+        guard let given = JSONValue(json: arguments) else {
+            return ToolResult(
+                .notSent, "The request was not sent: what fills its templates is nested too deeply.")
+        }
         let secret: SecretHeaders
         do throws(MCPError) {
             secret = try SecretHeaders(
                 target.call.headersSecretRef.map(headers) ?? [:], of: target.name)
         } catch {
-            return ToolResult(.notSent, "The request was not sent. \(error.message)")
+            return told(.notSent, "The request was not sent. \(error.message)", of: tool)
         }
         let permit = SendPermit(isRepeatable: tool.isRepeatable)
         let body = given["body"].map { $0.bytes() }
@@ -72,25 +79,45 @@ struct HTTPCalls: Sendable {
             body: body, totalTimeout: min(limit, target.call.timeout.duration), mayBeSent: permit.question)
         do throws(TransportError) {
             let response = try await http.execute(request)
-            return try await Self.result(of: response, secret.hidden)
-        } catch {
-            if case .tooLarge = error.kind {
-                return ToolResult(
-                    .done, "[The answer has more than \(Self.answerLimit) bytes and was not read.]")
+            let result = try await Self.result(of: response, secret.hidden)
+            if result.outcome != .done {
+                // What the server said may be what the guard redacts.
+                log("the server answered with status \(response.status)", result.outcome, of: tool)
             }
+            return result
+        } catch {
             let why = secret.hidden.line(error.message) ?? "the request failed"
             return permit.wasUsed
-                ? ToolResult(.unknown, "The request was sent, but no whole answer came: \(why).")
-                : ToolResult(.notSent, "The request was not sent: \(why).")
+                ? told(.unknown, "The request was sent, but no whole answer came: \(why).", of: tool)
+                : told(.notSent, "The request was not sent: \(why).", of: tool)
         }
+    }
+
+    private func told(_ outcome: ToolOutcome, _ text: String, of tool: Tool) -> ToolResult {
+        log(text, outcome, of: tool)
+        return ToolResult(outcome, text)
+    }
+
+    private func log(_ reason: String, _ outcome: ToolOutcome, of tool: Tool) {
+        logger.warning(
+            "a request of the workflow was not done",
+            metadata: ["node": "\(tool.name)", "outcome": "\(outcome.rawValue)", "reason": "\(reason)"])
     }
 
     private static func result(
         of response: HTTPResponse, _ hidden: HiddenValues
     ) async throws(TransportError) -> ToolResult {
-        let bytes = try await response.body.collect(upTo: answerLimit)
+        let isDone = (200..<300).contains(response.status)
+        let bytes: [UInt8]
+        do throws(TransportError) { bytes = try await response.body.collect(upTo: answerLimit) } catch {
+            guard case .tooLarge = error.kind else { throw error }
+            return ToolResult(
+                isDone ? .done : .failed,
+                "[The answer has status \(response.status) and more than \(answerLimit) bytes, and was not read.]"
+            )
+        }
         let text = hidden.removed(from: String(decoding: bytes, as: UTF8.self))
-        if (200..<300).contains(response.status) { return ToolResult(.done, text) }
+        if isDone { return ToolResult(.done, text) }
         let said = hidden.line(text).map { ": \($0)" } ?? "."
         return ToolResult(.failed, "The server answered with status \(response.status)\(said)")
     }

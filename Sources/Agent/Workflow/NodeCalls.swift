@@ -9,6 +9,8 @@ struct NodeCall: Sendable {
     /// Of the `ToolSource`.
     let source: String
     let tool: String
+    /// Under which name it is recorded; one tool's alone among those of the node.
+    private(set) var function: String
     private let arguments: WorkflowTemplates
 
     /// Nil for a node of another kind.
@@ -22,6 +24,26 @@ struct NodeCall: Sendable {
             arguments = try WorkflowTemplates(call.arguments)
         } else {
             return nil
+        }
+        function = Toolbox.functionName(tool)
+    }
+
+    /// The calls of one node: tools of one name are told apart by their servers', and by numbers.
+    static func together(_ calls: [NodeCall]) -> [NodeCall] {
+        var names: [String: (source: String, tool: String)] = [:]
+        return calls.map { call in
+            var call = call
+            func isTaken() -> Bool {
+                names[call.function].map { $0 != (call.source, call.tool) } ?? false
+            }
+            if isTaken() { call.function = Toolbox.functionName("\(call.source)__\(call.tool)") }
+            var number = 2
+            while isTaken() {
+                call.function = Toolbox.functionName("call_\(number)")
+                number += 1
+            }
+            names[call.function] = (call.source, call.tool)
+            return call
         }
     }
 
@@ -54,21 +76,21 @@ extension TurnEngine {
         let query = recalls ? state.recallQuery : nil
         async let recalled = Self.recall(query, around.memory)
         if state.steps.calls(of: visit.mark) == nil {
-            let toolbox = await toolbox(for: calls)
             var message = Message(role: .assistant, content: "", toolCalls: [], node: visit.mark)
             for (number, call) in calls.enumerated() {
                 message.toolCalls?.append(
                     ToolCall(
-                        id: state.steps.freeID("\(visit.mark.replacing("/", with: "_"))_\(number + 1)"),
-                        name: toolbox.name(of: call), arguments: call.arguments(state)))
+                        id: state.steps.freeID(state.callID(number)), name: call.function,
+                        arguments: call.arguments(state)))
             }
             state.steps.ask(message)
             state.areRecorded = false
             state.untold += (message.toolCalls ?? []).map { .toolCall($0) }
             await keep(&state, around)
-            await carryOut(toolbox, &state, around)
-        } else if !state.steps.open.isEmpty {
-            await carryOut(await toolbox(for: calls), &state, around)
+            await carryOut(calls, &state, around)
+        } else {
+            state.untold += state.steps.events(of: visit.mark)
+            if !state.steps.open(of: visit.mark).isEmpty { await carryOut(calls, &state, around) }
         }
         if let recall = await recalled {
             state.recall = recall
@@ -79,10 +101,10 @@ extension TurnEngine {
         for (call, answer) in zip(calls, answers) { state.outputs[call.name] = answer?.content }
     }
 
-    private func carryOut(_ toolbox: Toolbox, _ state: inout TurnState, _ around: Surroundings) async {
+    private func carryOut(_ calls: [NodeCall], _ state: inout TurnState, _ around: Surroundings) async {
         guard !state.isUnstorable else { return }
-        let calls = ToolCalls(toolbox: toolbox, areRecorded: state.areRecorded)
-        await calls.carryOut(
+        let toolCalls = ToolCalls(toolbox: await toolbox(for: calls), areRecorded: state.areRecorded)
+        await toolCalls.carryOut(
             &state, around, within: remaining(around), preface: state.takeUntold(),
             keep: { await keep(&$0, around) })
     }
@@ -92,16 +114,26 @@ extension TurnEngine {
         return await memory.recall(query)
     }
 
+    /// What the node may call and nothing else, under the names that it has for them, whatever their servers offer beside.
     private func toolbox(for calls: [NodeCall]) async -> Toolbox {
         let names = Set(calls.map(\.source))
-        return await Toolbox.gather(
+        let all = await Toolbox.gather(
             toolSources.filter { names.contains($0.name) }, within: Self.listingLimit, logger: logger)
+        return Toolbox(
+            offers: all.offers.compactMap { offer in
+                calls.first { $0.source == offer.source.name && $0.tool == offer.tool.name }.map { call in
+                    var offer = offer
+                    offer.name = call.function
+                    return offer
+                }
+            })
     }
 }
 
-extension Toolbox {
-    /// Under which name it has what the node calls; the tool's own where its server doesn't offer it.
-    fileprivate func name(of call: NodeCall) -> String {
-        offers.first { $0.source.name == call.source && $0.tool.name == call.tool }?.name ?? call.tool
+extension TurnState {
+    /// The same on each attempt, and another one in each turn.
+    fileprivate func callID(_ number: Int) -> String {
+        let turn = input.turnID.value.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
+        return "step_\(String(turn, radix: 16))_\(steps.messages.count)_\(number + 1)"
     }
 }

@@ -103,9 +103,9 @@ public struct TurnEngine: Sendable {
         var walk = WorkflowWalk(workflow)
         var isSettled = false
         while let visit = walk.next(state) {
-            guard walk.visits <= Workflow.maximumVisits || state.outcome != nil else {
-                state.failure = .endlessWorkflow
-                break
+            if walk.visits == Workflow.maximumVisits, visit.node.kind != .commit, state.outcome == nil {
+                state.end(with: .endlessWorkflow)
+                continue
             }
             state.untold.append(.step(name: visit.node.name, kind: visit.node.kind))
             let began = ContinuousClock.now

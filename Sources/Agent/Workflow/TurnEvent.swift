@@ -129,7 +129,9 @@ extension TurnEvent {
     /// For whole turns, and such as wait for an approval; one that was cut off is to be run again under its id.
     public static func replay(_ stored: StoredTurn) -> [TurnEvent] {
         let answer = stored.turn.messages.last { $0.role == .assistant }
-        let calls = answer?.toolCalls ?? []
+        // Calls of the pool's own tools are nothing for a client to make.
+        let asksClient =
+            stored.turn.ending == .complete && stored.turn.messages.last?.toolCalls?.isEmpty == false
         let steps = stored.turn.inputCount == nil ? (answer.map { [$0] } ?? [])[...] : stored.turn.steps
         var events = telling(steps) + stored.turn.awaitingApproval.map { .approvalRequired($0) }
         let outcome = CommitOutcome(
@@ -137,7 +139,7 @@ extension TurnEvent {
         events.append(
             .committed(
                 TurnReport(
-                    turn: stored.turn, outcome: outcome, finishReason: calls.isEmpty ? .stop : .toolCalls,
+                    turn: stored.turn, outcome: outcome, finishReason: asksClient ? .toolCalls : .stop,
                     usage: stored.turn.usage)))
         return events
     }

@@ -12,6 +12,8 @@ public struct TurnState: Sendable {
     public internal(set) var recall: Recall?
     /// What came of asking the model, the last time in this turn; nil before that.
     public internal(set) var conversation: Conversation?
+    /// What an agent said last, as far as the walk has come.
+    var reply = ""
     /// The visit of a node that asked it.
     var conversationMark: String?
     /// What was said and called before that, with the calls' answers.
@@ -74,23 +76,24 @@ public struct TurnState: Sendable {
     /// Makes the last reply one of the steps: another node follows that says or calls something.
     mutating func closeReply() {
         guard let reply = conversation?.reply, let mark = conversationMark else { return }
-        if !reply.isEmpty {
-            var message = reply.message
-            message.node = mark
-            steps.ask(message)
-        }
+        // Calls that its node has left are nobody's to make. An empty reply is kept too: its node has had its say.
+        steps.ask(Message(role: .assistant, content: reply.text, node: mark))
         usage = usage + reply.usage
         (conversation, conversationMark) = (nil, nil)
     }
 
-    /// What stands in a place of a template.
+    /// Ends the turn for a reason of its own. What there is of it is stored.
+    mutating func end(with failure: TurnFailure) {
+        closeReply()
+        conversation = Conversation(failedWith: failure)
+        if isUnanswered { self.failure = failure }
+    }
+
+    /// What stands in a place of a template. On whatever attempt, a node finds there what it found on the first.
     func value(_ source: WorkflowTemplate.Source) -> JSONValue {
         switch source {
         case .input: return .string(userText)
-        case .reply:
-            let said = steps.messages.last { $0.role == .assistant && !$0.content.isEmpty }?.content
-            return .string(conversation?.reply.text ?? String(Sentences.trimmed(said ?? "")))
-        case .agent: return .string(agent)
+        case .reply: return .string(reply)
         case .session: return .string(input.sessionID)
         case .step(let name, let path):
             let output = outputs[name] ?? ""

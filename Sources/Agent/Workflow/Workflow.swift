@@ -80,7 +80,7 @@ public struct Workflow: Sendable {
                 graph.nodes.first { $0.name == name }
             }
             return .calls(
-                try members.compactMap { try NodeCall($0) },
+                NodeCall.together(try members.compactMap { try NodeCall($0) }),
                 recalls: members.contains { $0.kind == .recall })
         case .commit: return .commit
         case .summarize: return .summarize

@@ -75,12 +75,13 @@ extension PublicAPI {
         let body = Array(request.body.readableBytesView)
         let approvals = try ApprovalsRequest.parse(body)
         let scope = try scope(caller, request, user: approvals.user, session: session)
-        let order = approvals.order(body)
+        var order = approvals.order(body)
+        order.lastSeen = request.head.headers.first(name: "last-event-id").flatMap { EventID($0) }
         if followRunning(approvals.turnID, scope, request.exchange) { return }
         let writer = NativeTurnWriter(
             answering: .request(request.exchange), session: session, scope: scope, feeds: feeds,
             journal: journal)
-        try await place(request, caller, session, turn: approvals.turnID, origin) { others in
+        try await place(request, caller, session, turn: approvals.turnID, origin) { [order] others in
             try await run(order, scope, others, writer)
         }
     }

@@ -71,7 +71,8 @@ struct ResponseOutput: Sendable {
             items[index].result = result
             return [end(index, result.outcome == .done ? .completed : .failed)]
         // The call has said by its mark that it waits. OpenAI's API has no words for progress.
-        case .approvalRequired, .toolProgress, .agentChanged, .guarded, .step, .recalled, .committed, .failed: return []
+        case .approvalRequired, .toolProgress, .agentChanged, .guarded, .step, .recalled, .committed, .failed:
+            return []
         }
     }
 

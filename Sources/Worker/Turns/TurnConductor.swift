@@ -60,7 +60,7 @@ struct TurnConductor: Sendable {
         let turnID = known?.turn.id ?? order.turnID ?? .mint()
         var opening = TurnOpening(
             turn: turnID, agent: agent, route: route, tier: held.tier,
-            attempt: attempt(of: turnID, order, held),
+            attempt: attempt(of: turnID, order, held, known),
             isRestart: order.lastSeen?.turn == turnID || held.live.unfinishedTurn == turnID
                 || known?.turn.ending.isOver == false,
             ownerBefore: held.live.owner)
@@ -155,10 +155,14 @@ struct TurnConductor: Sendable {
     }
 
     /// Later than every attempt that anybody was told of.
-    private func attempt(of turn: TurnID, _ order: TurnOrder, _ held: HeldSession) -> Int {
+    private func attempt(
+        of turn: TurnID, _ order: TurnOrder, _ held: HeldSession, _ known: StoredTurn?
+    ) -> Int {
         let seen = order.lastSeen.flatMap { $0.turn == turn ? $0.attempt : nil } ?? 0
         let told = held.live.turn == turn ? held.live.attempt : 0
-        return max(seen, told, feeds.lastAttempt(of: turn, held.scope.session) ?? 0) + 1
+        // Without Redis a process that is gone has left its turns, and not how often it had tried.
+        let begun = known.map { $0.turn.ending == .complete ? 0 : 1 } ?? 0
+        return max(seen, told, begun, feeds.lastAttempt(of: turn, held.scope.session) ?? 0) + 1
     }
 
     /// What the turn starts from: its messages and the history before them, or where an earlier attempt had got to.

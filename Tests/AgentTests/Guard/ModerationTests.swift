@@ -100,4 +100,34 @@ import Testing
             #expect(told.count == 1 && told.first?.1 == isRefused && told.first?.0.isEmpty == false)
         }
     }
+
+    @Test(
+        "A turn that goes on was judged when it began: neither rules nor moderation refuse it then, and memory is still asked",
+        arguments: [true, false])
+    func goesOn(isBegun: Bool) async throws {
+        let (model, moderator) = (StandInModelServer.unique("echo"), StandInModelServer.unique("broken"))
+        let more =
+            #"forbiddenPatterns: [bomb], moderation: {baseURL: "\#(server.baseURL)", model: "\#(moderator)"}"#
+        let engine = try server.engine(try server.spec(model: model, more: "guard: {\(more)}"))
+        let steps = [
+            Message(
+                role: .assistant, content: "",
+                toolCalls: [ToolCall(id: "c1", name: "find", arguments: "{}")]),
+            Message(
+                role: .tool, content: "in Porto", name: "find", toolCallID: "c1", toolOutcome: .done),
+        ]
+        let recorder = TurnRecorder()
+        // A pattern that the manifest has only since the turn began, and a moderation that doesn't answer.
+        await engine.run(
+            TurnInput(
+                turnID: .mint(), sessionID: "s", agent: "assistant",
+                messages: [Message(role: .user, content: "who has built a bomb?")],
+                steps: isBegun ? steps : []),
+            memory: recorder.memory, clientLeft: nil, emit: recorder.tell)
+        #expect(recorder.failure?.code == (isBegun ? nil : "input_refused"))
+        #expect(recorder.committed.count == (isBegun ? 1 : 0))
+        #expect(recorder.order.contains("recall") == isBegun)
+        #expect(try await server.seen(model).requests.count == (isBegun ? 1 : 0))
+        #expect(try await server.seen(moderator).requests.isEmpty)
+    }
 }

@@ -87,6 +87,43 @@ import Testing
         #expect(stream.flush().isEmpty)
     }
 
+    @Test(
+        "A match that began in what went out hides neither another rule's match behind it nor its own rule's",
+        arguments: [
+            ("BEGIN 4111111111111111 and som", "e END.", "BEGIN [card] and some END."),
+            ("BEGIN a BEGIN 4711 and some mo", "re END.", "BEGIN a [cut]."),
+        ])
+    func hidden(first: String, second: String, shown: String) throws {
+        let redaction = try Self.redaction(
+            #"{name: block, pattern: "BEGIN[\\s\\S]*END", replacement: "[cut]"}, {name: card, pattern: "[0-9]{16}", replacement: "[card]"}"#,
+            more: ", redactHoldBack: 24")
+        var stream = ReplyRedaction(redaction)
+        // What follows "BEGIN " fills the hold-back.
+        #expect(try stream.take([.text(first)]) == [.text("BEGIN ")])
+        let rest = try stream.take([.text(second)]) + stream.flush()
+        #expect("BEGIN " + rest.text == shown)
+    }
+
+    @Test(
+        "A tool's answer that is a JSON object or array stays one, and escapes hide nothing; all else is text",
+        arguments: [
+            (#"{"card":4111111111111111,"order":{"id":7}}"#, #"{"card":"[card]","order":{"id":7}}"#),
+            (" [\"user\\u0040example.com\", 7]\n", #"["[mail]",7]"#),
+            (#"{ "id" :  7.50 }"#, #"{ "id" :  7.50 }"#),
+            ("4111111111111111", "[card]"),
+            ("[1] user@example.com", "[1] [mail]"),
+            (#"{"to": "user@example.com", "note": "cut o"#, #"{"to": "[mail]", "note": "cut o"#),
+        ])
+    func answers(text: String, shown: String) async throws {
+        let redaction = try Self.redaction(
+            #"{name: card, pattern: "[0-9]{16}", replacement: "[card]"}, {name: mail, pattern: "user@example\\.com", replacement: "[mail]"}"#
+        )
+        let desk = ToolDesk { _ in ToolResult(.done, text) }
+        let result = await desk.source.redacted(by: redaction).call(
+            ToolDesk.tools[0], "{}", .seconds(1), { _ in })
+        #expect(result.text == shown)
+    }
+
     @Test("Calls are whole, and their arguments redacted, when the reply ends")
     func calls() throws {
         var stream = ReplyRedaction(try Self.redaction(Self.cards))

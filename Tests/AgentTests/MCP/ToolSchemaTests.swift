@@ -52,4 +52,22 @@ import Testing
         let fault = try #require(throws: ToolSchema.Fault.self) { try read(text) }
         #expect(fault.reason.contains("references"))
     }
+
+    @Test("A long chain of references is followed once, not from each of them, and judged by its end")
+    func chain() throws {
+        func schema(end: String) -> String {
+            let links = (0..<999).map { ##""d\##($0)":{"$ref":"#/$defs/d\##($0 + 1)"}"## }
+            return #"{"type":"object","$defs":{\#(links.joined(separator: ",")),"d999":\#(end)}}"#
+        }
+        let good = schema(end: "{}")
+        #expect(try read(good) == good)
+        let circle = try #require(throws: ToolSchema.Fault.self) {
+            try read(schema(end: ##"{"$ref":"#/$defs/d0"}"##))
+        }
+        #expect(circle.reason.contains("circle"))
+        let nowhere = try #require(throws: ToolSchema.Fault.self) {
+            try read(schema(end: ##"{"$ref":"#/$defs/none"}"##))
+        }
+        #expect(nowhere.reason.contains("nowhere"))
+    }
 }

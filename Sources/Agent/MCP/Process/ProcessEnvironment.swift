@@ -23,19 +23,21 @@ struct ProcessEnvironment: Sendable {
     /// - Parameters:
     ///   - variables: the manifest's.
     ///   - own: answers a variable of this process.
+    ///   - redact: cuts more out of what is logged of the process's texts and told of its errors.
     init(
         _ variables: [String: String],
-        own: (String) -> String? = { getenv($0).map { String(cString: $0) } }
+        own: (String) -> String? = { getenv($0).map { String(cString: $0) } },
+        redact: @escaping @Sendable (String) -> String = { $0 }
     ) {
         var all = variables
         for name in Self.inherited where all[name] == nil { all[name] = own(name) }
         entries = all.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
         let given = variables.map { (name: $0.key, value: $0.value) }
-        values = HiddenValues(headers: given)
+        values = HiddenValues(headers: given, redact: redact)
         secrets = HiddenValues(
             headers: given.filter { variable in
                 let name = variable.name.uppercased()
                 return Self.secretWords.contains { name.contains($0) }
-            })
+            }, redact: redact)
     }
 }

@@ -27,7 +27,7 @@ final class ProcessPump: @unchecked Sendable {
     private var log: ProcessLog
     private let onChange: @Sendable () -> Void
     private var lines = LineReader(limit: ProcessSession.maxLineBytes)
-    private var errorLines = LineReader(limit: ProcessLog.maxLineBytes)
+    private var errorLines: LineReader
     private var ending = Ending.running
     private var buffer = [UInt8](repeating: 0, count: ProcessPump.bufferBytes)
 
@@ -39,33 +39,17 @@ final class ProcessPump: @unchecked Sendable {
         self.session = session
         self.bell = bell
         self.log = log
+        errorLines = LineReader(limit: log.keptBytes)
         self.onChange = onChange
     }
 
     /// Where no thread can be had, the process is ended.
     func start() throws(TransportError) {
-        // The thread inherits a mask without any signal: a process that has closed its input costs an error, not a SIGPIPE, and this
-        // process's own signals belong to other threads.
-        var all = sigset_t()
-        var before = sigset_t()
-        sigfillset(&all)
-        pthread_sigmask(SIG_SETMASK, &all, &before)
-        defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-        var thread = pthread_t()
-        let pointer = Unmanaged.passRetained(self)
-        let failure = pthread_create(
-            &thread, nil,
-            { pointer in
-                if let pointer { Unmanaged<ProcessPump>.fromOpaque(pointer).takeRetainedValue().run() }
-                return nil
-            }, pointer.toOpaque())
-        guard failure == 0 else {
-            pointer.release()
+        guard DetachedThread.start({ self.run() }) else {
             child.signal(SIGKILL)
             _ = child.reap()
             throw TransportError(.connect, "there is no thread for its process")
         }
-        pthread_detach(thread)
     }
 
     private func run() {
@@ -187,13 +171,20 @@ final class ProcessPump: @unchecked Sendable {
     }
 
     private func write() {
-        while child.input >= 0, let chunk = session.withState({ $0.traffic.nextChunk() }) {
-            let count = Glibc.write(child.input, chunk, chunk.count)
-            if count > 0 {
-                session.withState { $0.traffic.wrote(count) }
-            } else if errno == EAGAIN {
-                return
-            } else if errno != EINTR {
+        while child.input >= 0 {
+            let input = child.input
+            let failure: Int32? = session.withState { state in
+                // Within the lock: whoever gives a request up meanwhile has to know whether any of it was written. It doesn't block.
+                guard let chunk = state.traffic.nextChunk() else { return EAGAIN }
+                let count = Glibc.write(input, chunk, chunk.count)
+                guard count > 0 else { return errno }
+                state.traffic.wrote(count)
+                return nil
+            }
+            switch failure {
+            case nil, EINTR: continue
+            case EAGAIN: return
+            default:
                 // It reads no more: what is asked of it from now on can't reach it.
                 session.withState { $0.isOver = true }
                 return child.closeInput()

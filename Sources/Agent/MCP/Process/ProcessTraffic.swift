@@ -26,8 +26,6 @@ struct ProcessTraffic {
         /// Of the request that it is.
         var id: Int?
         var permit: SendPermit?
-        /// Some of it was given away to be written: the rest has to follow.
-        var isBegun = false
         var isAnswer = false
     }
 
@@ -71,7 +69,7 @@ struct ProcessTraffic {
     /// Nobody waits for this answer any more. A request of which nothing was written is not sent.
     mutating func forget(_ id: Int) {
         asks[id] = nil
-        guard let place = messages.firstIndex(where: { $0.id == id && !$0.isBegun }) else { return }
+        guard let place = messages.firstIndex(where: { $0.id == id && $0.written == 0 }) else { return }
         waitingBytes -= messages.remove(at: place).bytes.count
     }
 
@@ -83,26 +81,17 @@ struct ProcessTraffic {
         }
     }
 
-    /// The bytes that are to be written next; nil where there are none.
-    mutating func nextChunk() -> [UInt8]? {
-        while let message = messages.first {
-            if !message.isBegun {
-                if message.permit?.mayBeSent() == false {
-                    waitingBytes -= messages.removeFirst().bytes.count
-                    if let id = message.id, let ask = asks.removeValue(forKey: id) {
-                        ask.answer(.reply(.broken(TransportError(.withheld, "it was sent before"))))
-                    }
-                    continue
-                }
-                messages[0].isBegun = true
-            }
-            let end = min(message.written + Self.chunkBytes, message.bytes.count)
-            return Array(message.bytes[message.written..<end])
-        }
-        return nil
+    /// The bytes that are to be written next; nil where there are none. Nothing else may be done between this and ``wrote(_:)``.
+    func nextChunk() -> [UInt8]? {
+        guard let message = messages.first else { return nil }
+        let end = min(message.written + Self.chunkBytes, message.bytes.count)
+        return Array(message.bytes[message.written..<end])
     }
 
+    /// So many bytes of the last chunk, one at least, were written: of a request whose beginning was, the rest has to follow.
     mutating func wrote(_ count: Int) {
+        // Nothing beneath sends a request a second time, so there is none to be held back: the permit only has to know.
+        if messages[0].written == 0 { _ = messages[0].permit?.mayBeSent() }
         messages[0].written += count
         if messages[0].written >= messages[0].bytes.count {
             waitingBytes -= messages.removeFirst().bytes.count

@@ -216,6 +216,16 @@ import Transport
         await client.close()
     }
 
+    @Test("What the process says is redacted before it is logged")
+    func redacted() async throws {
+        let logs = LogLines()
+        let client = StandInToolProcess.client(logs: logs) { $0.replacing("nothing", with: "[cut]") }
+        _ = try await client.tools(within: time)
+        #expect(try await eventually { logs.all.contains { $0.contains("ready with [cut]") } })
+        #expect(!logs.all.contains { $0.contains("nothing") })
+        await client.close()
+    }
+
     @Test("Rubbish on standard output is warned of once")
     func rubbish() async throws {
         let logs = LogLines()

@@ -177,15 +177,101 @@ import Transport
         #expect(count == 64)
     }
 
-    @Test("A permit is asked for when the first byte is written")
+    @Test("A permit is used when the first byte was written, and not while the pipe takes none")
     func permits() {
         let answers = Answers()
         let permit = SendPermit(isRepeatable: false)
         var traffic = ProcessTraffic()
         traffic.ask(1, [0x61], limit: 1, deadline: start, permit: permit, answer: answers.taker(1))
+        // The pipe is full: it is tried again.
+        for _ in 0..<2 { #expect(traffic.nextChunk() == [0x61, 0x0A]) }
         #expect(!permit.wasUsed)
-        #expect(traffic.nextChunk() == [0x61, 0x0A])
+        traffic.wrote(1)
         #expect(permit.wasUsed)
+        traffic.forget(1)
+        #expect(traffic.nextChunk() == [0x0A])
+        traffic.wrote(1)
+        #expect(!traffic.hasOutput)
+    }
+
+    @Test("A request that the full pipe took nothing of is taken back, and was not sent")
+    func takenBack() {
+        let answers = Answers()
+        let permit = SendPermit(isRepeatable: false)
+        var traffic = ProcessTraffic()
+        traffic.ask(1, [0x61], limit: 1, deadline: start, permit: permit, answer: answers.taker(1))
+        traffic.tell([0x62])
+        #expect(traffic.nextChunk() == [0x61, 0x0A])
+        traffic.forget(1)
+        #expect(!permit.wasUsed)
+        #expect(traffic.nextChunk() == [0x62, 0x0A])
+        traffic.wrote(2)
+        #expect(!traffic.hasOutput)
+    }
+
+    private func log(
+        _ logs: LogLines, _ variables: [String: String] = [:],
+        redact: @escaping @Sendable (String) -> String = { $0 }
+    ) -> ProcessLog {
+        let environment = ProcessEnvironment(variables, redact: redact)
+        return ProcessLog(server: .office, pid: 1, hidden: environment.values, logger: logs.logger)
+    }
+
+    @Test("Lines that are no message cost no line of standard error, nor the count of those left out")
+    func ownBudget() {
+        let logs = LogLines()
+        var log = log(logs)
+        for _ in 0..<150 { log.rubbish(.whole("Hello".bytes), because: "it is no JSON", at: start) }
+        #expect(logs.all.count == LogBudget.maxLines)
+        for _ in 0..<105 { log.said(.whole("busy".bytes), at: start) }
+        #expect(logs.all.count { $0.contains("office: busy") } == LogBudget.maxLines)
+        log.rubbish(.whole("Hello".bytes), because: "it is no JSON", at: start + .seconds(10))
+        #expect(logs.all.last?.contains(#""omitted": 50"#) == true)
+        log.said(.whole("idle".bytes), at: start + .seconds(10))
+        #expect(logs.all.contains { $0.contains("(5 lines were left out)") })
+    }
+
+    @Test("A value that the end of a long line cuts in two is not logged, nor half of it")
+    func cutValue() {
+        let secret = "s" + String(repeating: "k", count: 299)
+        // What is taken out makes room for what stands further on.
+        let head = String(repeating: secret, count: 6)
+        for padding in stride(from: 3, to: 600, by: 7) {
+            let logs = LogLines()
+            var log = log(logs, ["OFFICE_TOKEN": secret])
+            var reader = LineReader(limit: log.keptBytes)
+            let text =
+                head + String(repeating: "x", count: padding) + secret + String(repeating: "y", count: 3000)
+            for line in reader.feed(text.bytes) { log.said(line, at: start) }
+            #expect(logs.all.count == 1)
+            #expect(logs.all.allSatisfy { !$0.contains("kk") && $0.contains("xxx") })
+        }
+    }
+
+    @Test("A value of many lines is not logged line by line either")
+    func linesOfAValue() {
+        let logs = LogLines()
+        var log = log(
+            logs, ["OFFICE_KEY": "-----BEGIN KEY-----\r\nMIIEvQ+one\nAgEAAo/two\n-----END KEY-----\n"])
+        for line in ["MIIEvQ+one", "AgEAAo/two", "it ends"] { log.said(.whole(line.bytes), at: start) }
+        #expect(logs.all.count == 3)
+        #expect(!logs.all.contains { $0.contains("MIIEvQ") || $0.contains("AgEAAo") })
+        #expect(logs.all.last?.contains("it ends") == true)
+    }
+
+    @Test("What is to be redacted is cut out of each text before the text is cut")
+    func redacted() {
+        let logs = LogLines()
+        var log = log(logs, ["OFFICE_TOKEN": "sk-123456"]) { $0.replacing("ann@example.com", with: "[mail]") }
+        log.said(.whole("ann@example.com has sk-123456".bytes), at: start)
+        #expect(logs.all.last?.contains("office: [mail] has [redacted]") == true)
+        let head = String(repeating: "x", count: ProcessLog.maxLineBytes - 5)
+        log.said(.whole((head + "ann@example.com").bytes), at: start)
+        #expect(logs.all.last?.contains("ann@e") == false)
+        log.rubbish(.whole("for ann@example.com".bytes), because: "no ann@example.com", at: start)
+        #expect(logs.all.last?.contains("for [mail]") == true)
+        #expect(logs.all.last?.contains("no [mail]") == true)
+        #expect(!logs.all.contains { $0.contains("ann@example.com") })
     }
 
     @Test(

@@ -11,12 +11,12 @@ struct StandInToolProcess {
     /// - Parameter modes: how the server behaves, apart by spaces.
     static func client(
         _ modes: String = "", variables: [String: String] = [:], allow: [String]? = nil,
-        logs: LogLines = LogLines()
+        logs: LogLines = LogLines(), redact: @escaping @Sendable (String) -> String = { $0 }
     ) -> MCPClient {
         MCPClient(
             name: "office", field: "spec.mcpServers[0]",
             command: ["python3", script] + modes.split(separator: " ").map(String.init),
-            variables: variables, allow: allow, logger: logs.logger)
+            variables: variables, allow: allow, logger: logs.logger, redact: redact)
     }
 
     static func tool(_ name: String) -> Tool {
