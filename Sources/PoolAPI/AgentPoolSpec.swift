@@ -126,7 +126,7 @@ extension AgentPoolSpec {
         }
 
         public struct Rule: Codable, Sendable, Equatable {
-            /// A regular expression in the syntax of Swift's `Regex`, looked for in what the user says.
+            /// A pattern (`LinearPattern`), looked for in what the user says.
             public var pattern: String
             public var agent: String
         }

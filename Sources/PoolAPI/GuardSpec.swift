@@ -6,7 +6,7 @@ extension AgentPoolSpec {
         /// Unicode scalars of a turn's new messages, together.
         public var maxInputCharacters: Int
         public static let defaultLength = 32768
-        /// Regular expressions in the syntax of Swift's `Regex`; a message that contains a match is refused.
+        /// Patterns (`LinearPattern`); a message that contains a match is refused.
         public var forbiddenPatterns: [String]
         public var injection: Injection
         /// Cut out of every text before it is sent on, stored or logged; the earliest match first, of equals the first rule's.
@@ -36,7 +36,7 @@ extension AgentPoolSpec {
         public struct Redaction: Codable, Sendable, Equatable {
             /// For metrics.
             public var name: String
-            /// A regular expression in the syntax of Swift's `Regex`.
+            /// A pattern (`LinearPattern`).
             public var pattern: String
             /// Stands in the place of a match, as it is.
             public var replacement: String

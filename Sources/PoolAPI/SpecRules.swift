@@ -66,12 +66,12 @@ struct SpecRules {
     }
 
     mutating func requirePattern(_ pattern: String, at path: String) {
-        do {
-            _ = try Regex(pattern)
+        do throws(PatternError) {
+            _ = try LinearPattern(pattern)
         } catch {
             report(
-                path, "is not a regular expression",
-                "mend the pattern; a literal character such as ( is written \\(")
+                path, "is no pattern: \(error.message)",
+                "mend it; a literal character such as ( is written \\(")
         }
     }
 
@@ -93,14 +93,16 @@ struct SpecRules {
         _ rule: AgentPoolSpec.Guard.Redaction, of rules: [AgentPoolSpec.Guard.Redaction], at path: String
     ) {
         // A pattern that is none is reported already.
-        if let pattern = try? Regex(rule.pattern), "".contains(pattern) {
+        if let pattern = try? LinearPattern(rule.pattern), pattern.isFound(in: "") {
             report(
                 "\(path).pattern", "matches the empty text, which is everywhere",
                 "have it ask for one character at least")
         }
         let matching = rules.first { other in
-            guard let pattern = try? Regex(other.pattern), !"".contains(pattern) else { return false }
-            return rule.replacement.contains(pattern)
+            guard let pattern = try? LinearPattern(other.pattern), !pattern.isFound(in: "") else {
+                return false
+            }
+            return pattern.isFound(in: rule.replacement)
         }
         if let matching {
             report(

@@ -102,7 +102,7 @@ extension AgentPoolSpec.Workflow {
     public struct Condition: Codable, Sendable, Equatable {
         /// A template.
         public var text: String
-        /// A regular expression in the syntax of Swift's `Regex`, looked for in that text.
+        /// A pattern (`LinearPattern`), looked for in that text.
         public var matches: String
     }
 

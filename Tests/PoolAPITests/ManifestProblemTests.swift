@@ -48,7 +48,7 @@ import Testing
         ("auth: {mode: JWT}", "auth.jwt", "is required"),
         ("auth: {mode: JWT, apiKeysSecretRef: {name: s}, jwt: ~}", "auth.jwt", "is required"),
         ("auth: {trustedKeys: [a]}", "auth.trustedKeys", "no meaning in the mode None"),
-        ("guard: {forbiddenPatterns: ['a', '(']}", "guard.forbiddenPatterns[1]", "not a regular expression"),
+        ("guard: {forbiddenPatterns: ['a', '(']}", "guard.forbiddenPatterns[1]", "is no pattern"),
         (
             "mcpServers: [{name: s, url: 'http://s', allow: [a], requireApproval: [b]}]",
             "mcpServers[0].requireApproval[0]", "not in allow"

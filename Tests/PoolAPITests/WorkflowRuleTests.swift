@@ -124,7 +124,7 @@ import Testing
             ),
             (
                 "q:condition{text: x, matches: '('} | t:converse | c:commit", "q>t?matched q>t t>c",
-                "nodes[0].condition.matches: is not a regular expression"
+                "nodes[0].condition.matches: is no pattern: a group is not closed"
             ),
             (
                 "p:parallel{nodes: [t]} | t:converse | c:commit", "p>c",

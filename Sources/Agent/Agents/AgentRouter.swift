@@ -22,7 +22,7 @@ public struct AgentRouter: Sendable {
 
     private struct Rule: Sendable {
         let agent: String
-        let pattern: CompiledPattern
+        let pattern: LinearPattern
     }
 
     private let rules: [Rule]
@@ -38,11 +38,11 @@ public struct AgentRouter: Sendable {
     ) throws(InputGuard.InvalidRule) {
         var rules: [Rule] = []
         for (index, rule) in spec.routing.rules.enumerated() {
-            do {
-                rules.append(Rule(agent: rule.agent, pattern: try CompiledPattern(rule.pattern)))
+            do throws(PatternError) {
+                rules.append(Rule(agent: rule.agent, pattern: try LinearPattern(rule.pattern)))
             } catch {
                 throw InputGuard.InvalidRule(
-                    field: "spec.routing.rules[\(index)].pattern", reason: "not a regular expression")
+                    field: "spec.routing.rules[\(index)].pattern", reason: error.message)
             }
         }
         self.rules = rules

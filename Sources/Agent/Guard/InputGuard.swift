@@ -22,7 +22,7 @@ public struct InputGuard: Sendable {
         public var reason: String
 
         public var description: String {
-            "\(field): \(reason); mend the pattern, in the syntax of Swift's Regex"
+            "\(field): \(reason); mend the pattern"
         }
     }
 
@@ -32,7 +32,7 @@ public struct InputGuard: Sendable {
     /// A pattern with the field that holds it.
     private struct Pattern: Sendable {
         let field: String
-        let pattern: CompiledPattern
+        let pattern: LinearPattern
     }
 
     /// Compiles the patterns, once for the worker's life.
@@ -41,10 +41,10 @@ public struct InputGuard: Sendable {
         var forbidden: [Pattern] = []
         for (index, pattern) in rules.forbiddenPatterns.enumerated() {
             let field = "guard.forbiddenPatterns[\(index)]"
-            do {
-                forbidden.append(Pattern(field: field, pattern: try CompiledPattern(pattern)))
+            do throws(PatternError) {
+                forbidden.append(Pattern(field: field, pattern: try LinearPattern(pattern)))
             } catch {
-                throw InvalidRule(field: "spec." + field, reason: "not a regular expression")
+                throw InvalidRule(field: "spec." + field, reason: error.message)
             }
         }
         self.forbidden = forbidden

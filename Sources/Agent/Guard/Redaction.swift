@@ -7,7 +7,7 @@ import Synchronization
 public struct Redaction: Sendable {
     private struct Rule: Sendable {
         let name: String
-        let pattern: CompiledPattern
+        let pattern: LinearPattern
         let replacement: String
     }
 
@@ -32,14 +32,14 @@ public struct Redaction: Sendable {
         holdBack = `guard`.redactHoldBack
         var rules: [Rule] = []
         for (index, rule) in `guard`.redact.enumerated() {
-            do {
+            do throws(PatternError) {
                 rules.append(
                     Rule(
-                        name: rule.name, pattern: try CompiledPattern(rule.pattern),
+                        name: rule.name, pattern: try LinearPattern(rule.pattern),
                         replacement: rule.replacement))
             } catch {
                 throw InputGuard.InvalidRule(
-                    field: "spec.guard.redact[\(index)].pattern", reason: "not a regular expression")
+                    field: "spec.guard.redact[\(index)].pattern", reason: error.message)
             }
         }
         self.rules = rules
@@ -91,7 +91,7 @@ public struct Redaction: Sendable {
 
     /// A pattern's matches that begin at `start` or after it.
     private static func ranges(
-        of pattern: CompiledPattern, in text: String, from start: String.Index
+        of pattern: LinearPattern, in text: String, from start: String.Index
     ) -> [Range<String.Index>] {
         let ranges = pattern.ranges(in: text)
         let following = ranges.filter { $0.lowerBound >= start }

@@ -55,11 +55,11 @@ struct NodeCall: Sendable {
 /// What the node `condition` looks for, and where.
 struct NodeCondition: Sendable {
     private let text: WorkflowTemplate
-    private let pattern: CompiledPattern
+    private let pattern: LinearPattern
 
     init(_ node: AgentPoolSpec.Workflow.Node) throws {
         text = try WorkflowTemplate(node.condition?.text ?? "")
-        pattern = try CompiledPattern(node.condition?.matches ?? "")
+        pattern = try LinearPattern(node.condition?.matches ?? "")
     }
 
     func holds(_ state: TurnState) -> Bool { pattern.isFound(in: text.text(state.value)) }

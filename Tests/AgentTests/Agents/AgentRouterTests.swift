@@ -141,7 +141,7 @@ import Testing
             let text = error.description
             for part in [
                 #"spec.routing.rules[0].agent: no agent is called "dask"; did you mean desk?"#,
-                "spec.routing.rules[0].pattern: is not a regular expression",
+                "spec.routing.rules[0].pattern: is no pattern: ",
                 "spec.routing.by: no agent has a description; describe the agents, or set it to Entry",
                 "spec.agents[0].agentTools[0]: an agent can't ask itself; remove it",
                 #"spec.agents[0].handoffs[0]: no agent is called "dusk"; did you mean desk?"#,
