@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import openai
-from openai.types.responses import ResponseStreamEvent
-
 from kit.checks import Checks, alone, eventually
-from kit.model import INSTRUCTIONS, Ask, ModelServer, Reply, echo
-from kit.responses import AUTH, KEYS, ask, client_of, refused
+from kit.model import Ask, Reply, echo
+from kit.responses import KEYS, ask, booking_office, client_of, refused
 from kit.tool_calls import ToolCall
-from kit.tool_server import ToolServer
-from kit.worker import Worker, manifest
+from openai.types.responses import ResponseStreamEvent
 
 
 def streams_again(checks: Checks, sdk: openai.OpenAI) -> None:
@@ -151,17 +148,12 @@ def program(checks: Checks) -> None:
         arguments = f'{{"key": "k{ask.said}", "milliseconds": {milliseconds}}}'
         return Reply(["One", "moment."], calls=[ToolCall("call_1", "book", arguments)])
 
-    model, tools = ModelServer(reply), ToolServer()
-    agent = {"name": "assistant", "instructions": INSTRUCTIONS, "model": "chat", "tools": ["desk"]}
-    servers = [{"name": "desk", "url": tools.url}]
-    with Worker(manifest(model, {"keys": KEYS}, auth=AUTH, agents=[agent], mcpServers=servers)) as worker:
+    with booking_office(reply) as (worker, _):
         url = worker.url + "/v1"
         sdk = client_of(url)
         streams_again(checks, sdk)
         running(checks, sdk)
         lists(checks, sdk, url)
-    tools.close()
-    model.close()
 
 
 if __name__ == "__main__":

@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import openai
-from openai.types.responses import ResponseStreamEvent
-
 from kit.checks import Checks, alone
-from kit.model import INSTRUCTIONS, Ask, ModelServer, Reply, echo
-from kit.responses import AUTH, KEYS, ask, client_of, refused
+from kit.model import Ask, ModelServer, Reply, echo
+from kit.responses import KEYS, ask, booking_office, client_of, refused
 from kit.tool_calls import ToolCall
-from kit.tool_server import ToolServer
-from kit.worker import Worker, manifest
+from openai.types.responses import ResponseStreamEvent
 
 ORDER = [
     "response.created",
@@ -231,10 +228,7 @@ def program(checks: Checks) -> None:
         booking = ToolCall("call_1", "book", '{"key": "k1", "milliseconds": 10}')
         return Reply(["One", "moment."], calls=[booking])
 
-    model, tools = ModelServer(reply), ToolServer()
-    agent = {"name": "assistant", "instructions": INSTRUCTIONS, "model": "chat", "tools": ["desk"]}
-    servers = [{"name": "desk", "url": tools.url}]
-    with Worker(manifest(model, {"keys": KEYS}, auth=AUTH, agents=[agent], mcpServers=servers)) as worker:
+    with booking_office(reply) as (worker, model):
         url = worker.url + "/v1"
         sdk = client_of(url)
         plain(checks, sdk)
@@ -243,8 +237,6 @@ def program(checks: Checks) -> None:
         converses(checks, sdk, model)
         errors(checks, sdk, url)
         calls_tools(checks, sdk)
-    tools.close()
-    model.close()
 
 
 if __name__ == "__main__":

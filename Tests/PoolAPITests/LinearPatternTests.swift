@@ -103,20 +103,14 @@ extension LinearPatternTests {
 // MARK: Against Swift's Regex
 
 extension LinearPatternTests {
-    /// Splitmix64, to draw the same patterns every time.
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
+    /// Draws the same patterns every time.
+    private struct Seeded {
+        var random: SplitMix64
 
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var mixed = state
-            mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-            mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-            return mixed ^ mixed >> 31
-        }
+        init(state: UInt64) { random = SplitMix64(state: state) }
 
         mutating func one<Element>(of elements: [Element]) -> Element {
-            elements[Int.random(in: 0..<elements.count, using: &self)]
+            elements[Int.random(in: 0..<elements.count, using: &random)]
         }
 
         mutating func pattern(depth: Int) -> String {

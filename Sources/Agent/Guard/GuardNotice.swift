@@ -29,6 +29,15 @@ extension RecalledMemory {
     }
 }
 
+extension TurnEvent {
+    var bringsTextsOfOthers: Bool {
+        switch self {
+        case .recalled, .toolResult: true
+        default: false
+        }
+    }
+}
+
 extension AgentPoolSpec.Guard.Injection {
     /// What there is to tell of the texts that come with these events.
     func notices(of event: TurnEvent) -> [TurnEvent] {

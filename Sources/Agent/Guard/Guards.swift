@@ -26,6 +26,8 @@ public struct Guards: Sendable {
         _ emit: @escaping @Sendable ([TurnEvent]) async throws -> Void
     ) -> @Sendable ([TurnEvent]) async throws -> Void {
         { [injection] events in
+            // Most bring a piece of the reply, and nothing to tell of.
+            guard events.contains(where: \.bringsTextsOfOthers) else { return try await emit(events) }
             try await emit(events.flatMap { [$0] + injection.notices(of: $0) })
         }
     }

@@ -24,7 +24,8 @@ struct MirroredArguments: Sendable, Equatable {
         // Hardly any schema has the mark, and only those have to be read.
         guard schema.contains(Self.mark) else { return }
         var reader = JSONReader(schema, depthLimit: MCPMessage.depthLimit)
-        guard let value = try? reader.readValue() else { throw Fault(reason: "its schema can't be read") }
+        let value: JSONValue
+        do { value = try reader.readValue() } catch { throw Fault(reason: "its schema can't be read") }
         try walk(value, path: [])
         let names = properties.map { $0.header.lowercased() }
         guard Set(names).count == names.count else {

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import openai
 from openai.types.responses import Response
 
 from kit.checks import Checks
+from kit.model import INSTRUCTIONS, Ask, ModelServer, Reply
+from kit.tool_server import ToolServer
+from kit.worker import Worker, manifest
 
 KEYS = {"backend": "sk-test-backend", "alice": "sk-test-alice", "bob": "sk-test-bob"}
 AUTH = {"apiKeysSecretRef": {"name": "keys"}, "trustedKeys": ["backend"]}
+
+
+@contextmanager
+def booking_office(reply: Callable[[Ask], Reply]) -> Iterator[tuple[Worker, ModelServer]]:
+    """A pool whose one agent has a desk of tools, and the model that answers for it."""
+    model, tools = ModelServer(reply), ToolServer()
+    agent = {"name": "assistant", "instructions": INSTRUCTIONS, "model": "chat", "tools": ["desk"]}
+    servers = [{"name": "desk", "url": tools.url}]
+    with Worker(manifest(model, {"keys": KEYS}, auth=AUTH, agents=[agent], mcpServers=servers)) as worker:
+        yield worker, model
+    tools.close()
+    model.close()
 
 
 def client_of(base_url: str, key: str = KEYS["alice"], retries: int = 0) -> openai.OpenAI:
