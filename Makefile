@@ -37,7 +37,7 @@ test: test-deps ## every test: Swift suites, then real clients against the relea
 	swift build -c release --product agentpool-early-ack
 	swift build -c release --product agentpool-api-stand-in
 	Tests/again $(CLUSTER) Tests/Chart/run
-	Tests/Acceptance/run
+	Tests/Acceptance/run --lanes 2
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/again Tests/Acceptance/run crash --kills 40 --expect-loss
 	AGENTPOOL_EARLY=.build/release/agentpool-early-ack Tests/again Tests/Acceptance/run bad_stores --expect-loss
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import shutil
-import socket
 import struct
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from ports import free_port
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -51,12 +52,6 @@ def compile_tools() -> None:
         source, target = HERE / (name.removesuffix(".so") + ".c"), BUILD / name
         if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             subprocess.check_call([compiler, "-O2", "-Wall", "-o", target, source, *flags])
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 @dataclass

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import processes
-import stores
 from kit.model import Ask, ModelServer, Reply
 from locomo_baselines import vectors_alone, words_alone
 from locomo_data import CATEGORIES, Conversation, Ranked, Score, Session, load
 from milvus_relay import MilvusRelay
 from pool import Client, Embeddings, Pool, wait_until, workers
+from ports import free_port
 from pymilvus import MilvusClient
 from redis import Redis
 from rows import SERVERS
@@ -134,7 +134,7 @@ def _run(
         embeddings=minilm if variant.embedder == "minilm" else None,
     )
     # First the turns, each on its day, with Milvus away; then whoever is to sum them up archives them all.
-    away = replace(pool, milvus_port=stores.free_port(), memory={}, embeddings=None)
+    away = replace(pool, milvus_port=free_port(), memory={}, embeddings=None)
     # In the order of their days, of all conversations: time never goes back, or a sweep could meet a session half said.
     days = sorted(((c, s) for c in conversations for s in c.sessions), key=lambda day: day[1].began)
     with _clock(days[0][1].began) as clock, workers(away, status="degraded") as [worker]:

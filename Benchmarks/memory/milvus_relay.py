@@ -7,7 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
-import stores
+from ports import free_port
 from pymilvus.grpc_gen import milvus_pb2
 
 SERVICE = "/milvus.proto.milvus.MilvusService/"
@@ -26,7 +26,7 @@ class MilvusRelay(grpc.GenericRpcHandler):
         self._lock = threading.Lock()
         self._channel = grpc.insecure_channel(f"127.0.0.1:{server}", options=LARGEST)
         self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self], options=LARGEST)
-        self.port = stores.free_port()
+        self.port = free_port()
         self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         self._server.start()
 

@@ -15,6 +15,7 @@ from typing import Any
 import stores
 from embeddings import DIMENSIONS
 from pool import Embeddings
+from ports import free_port
 from processes import ROOT, running
 from redis import Redis
 
@@ -50,9 +51,9 @@ def _ended(stack: ExitStack, process: subprocess.Popen[bytes]) -> None:
 def standalone_redis(stack: ExitStack) -> int:
     """A Redis of its own, with an append-only file; its port."""
     folder = stack.enter_context(_folder())
-    port = stores.free_port()
+    port = free_port()
     _ended(stack, stores.redis(folder, port))
-    stores.wait_for(port, 20, "Redis")
+    stores.wait_for(port, 20, "Redis", folder)
     return port
 
 
@@ -70,17 +71,17 @@ def redis_cluster(stack: ExitStack) -> list[int]:
 
 def milvus_lite(stack: ExitStack, program: Path) -> MilvusServer:
     folder = stack.enter_context(_folder())
-    port = stores.free_port()
+    port = free_port()
     command = [str(program), "server", "--host", "127.0.0.1", "--port", str(port)]
     _ended(stack, stores.start([*command, "--data-dir", str(folder / "data")], folder))
-    stores.wait_for(port, 60, "milvus-lite")
+    stores.wait_for(port, 60, "milvus-lite", folder)
     return MilvusServer("milvus-lite", port)
 
 
 def milvus_standalone(stack: ExitStack, program: Path) -> MilvusServer:
     """The genuine server, shut in: it ends when its supervisor's input does."""
     folder = stack.enter_context(_folder())
-    port = stores.free_port()
+    port = free_port()
     supervisor = subprocess.Popen(
         [sys.executable, str(SUPERVISOR), "standalone", str(program), str(port), str(folder / "data")],
         stdin=subprocess.PIPE,
@@ -102,7 +103,7 @@ def milvus_standalone(stack: ExitStack, program: Path) -> MilvusServer:
 
 def model(stack: ExitStack, gap_microseconds: int = 0) -> str:
     """The stand-in of the other benchmarks; its URL."""
-    port = stores.free_port()
+    port = free_port()
     build = ROOT / ".build" / "bench"
     command = [str(build / "standin"), str(port), str(gap_microseconds)]
     stack.enter_context(running("model", command, port, build / "standin.log"))
@@ -153,7 +154,7 @@ class Nodes:
 
 def embeddings(stack: ExitStack, kind: str, delay_milliseconds: float = 0) -> Embeddings:
     """An embedding server in a process of its own."""
-    port = stores.free_port()
+    port = free_port()
     program = Path(__file__).with_name("embeddings.py")
     command = [sys.executable, str(program), str(port), kind, f"{delay_milliseconds}"]
     log = ROOT / ".build" / "bench" / "embeddings.log"

@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ import report
 import yaml
 from kit.cluster import POOLS, Cluster
 from kit.worker import binary
+from ports import free_port
 
 HERE = Path(__file__).resolve().parent
 SPEC = {
@@ -58,9 +58,7 @@ class Subject:
 
     def __init__(self, name: str, workers: int, cluster: Cluster, folder: Path) -> None:
         self.name = name
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         config = cluster.kubeconfig("user-1")
         if name == "kopf":
             template = folder / "children.json"

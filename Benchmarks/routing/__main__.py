@@ -20,6 +20,7 @@ from typing import Any
 import processes
 import report
 import yaml
+from ports import free_port
 from processes import ROOT, Server
 
 HERE = Path(__file__).resolve().parent
@@ -120,7 +121,7 @@ def with_model(spec: dict[str, Any], server: Server) -> dict[str, Any]:
 
 
 def minilm(stack: ExitStack) -> Server:
-    port = processes.free_port()
+    port = free_port()
     command = [sys.executable, str(HERE.parent / "memory" / "embeddings.py"), str(port), "minilm"]
     log = processes.BUILD / "minilm.log"
     one_core = {"OPENBLAS_NUM_THREADS": "1"}  # more of them wait for each other on texts so short

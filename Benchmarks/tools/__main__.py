@@ -23,6 +23,7 @@ import processes
 import report
 import stores
 from measures import Load, Sample
+from ports import free_port
 from processes import BUILD, Server
 
 HERE = Path(__file__).resolve().parent
@@ -123,18 +124,18 @@ def worker(stack: ExitStack, name: str, model: Server, tools: Server, redis: int
 def redis_server(stack: ExitStack) -> int:
     """A Redis with an append-only file; its port."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-redis-")))
-    port: int = stores.free_port()
+    port = free_port()
     process = stores.redis(folder / "redis", port)
     stack.callback(process.wait)
     stack.callback(process.kill)
-    stores.wait_for(port, 20, "Redis")
+    stores.wait_for(port, 20, "Redis", folder / "redis")
     return port
 
 
 def start_all(stack: ExitStack, gap_microseconds: int) -> tuple[Server, Server, list[Subject]]:
     """The model, the tool server and, warm, all who talk to them."""
     model = processes.standin(stack, gap_microseconds)
-    port = processes.free_port()
+    port = free_port()
     command = [sys.executable, str(HERE / "mcp_server.py"), str(port)]
     tools = stack.enter_context(processes.running("tools", command, port, BUILD / "tools.log"))
     subjects = [worker(stack, "AgentPool", model, tools, None)]

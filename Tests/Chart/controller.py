@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -17,6 +16,7 @@ import yaml
 from api import API, from_environment
 from cluster import PATIENCE, WATCHED, admin, laid_out, pool_path
 from kit.checks import Checks, eventually
+from ports import free_port
 from release import CHART, NAME, NAMESPACE, ROOT, Release
 
 BINARY = Path(os.environ.get("AGENTPOOL", ROOT / ".build/release/agentpool"))
@@ -158,9 +158,3 @@ def forbidden(port: int) -> int:
         text = response.read().decode()
     counted = re.findall(r'^rest_client_requests_total\{[^}]*code="403"[^}]*\} (\d+)', text, re.M)
     return sum(int(count) for count in counted)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

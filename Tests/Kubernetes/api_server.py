@@ -20,7 +20,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -29,6 +28,9 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "Stores"))
+from ports import free_port
 
 PR_SET_PDEATHSIG = 1
 FRONT_PROXY = "front-proxy"  # as whom the API server asks the servers of further APIs
@@ -43,12 +45,6 @@ AUDIT_POLICY = {
         {"level": "None"},
     ],
 }
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def start(command: list[str], log: Path) -> subprocess.Popen[bytes]:

@@ -61,7 +61,7 @@ final class MilvusServers: Sendable {
     private init(_ kind: ServerKind) throws {
         guard let program = kind.program else { throw Broken(description: "no program for \(kind)") }
         self.kind = kind
-        port = try Self.freePort()
+        port = try FreePort.take()
         folder = FileManager.default.temporaryDirectory.appending(
             path: "agentpool-milvus-\(UUID().uuidString)")
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(
@@ -94,10 +94,6 @@ final class MilvusServers: Sendable {
             configuration.credentials = { .password(user: "root", password: "Milvus") }
         }
         return configuration
-    }
-
-    static func freePort() throws -> Int {
-        try SilentServer().port
     }
 }
 

@@ -1,6 +1,7 @@
 /// Holds the client against servers that die, hang, answer nonsense or were never there.
 import Foundation
 import Logging
+import Subprocesses
 import Testing
 
 @testable import Milvus
@@ -126,7 +127,7 @@ struct NoServerTests {
 
     @Test("fails by its deadline where nobody listens")
     func closedPort() async throws {
-        let port = try MilvusServers.freePort()
+        let port = try FreePort.take()
         let error = try await version(port)
         #expect(error.kind == .unavailable)
         #expect(
@@ -159,7 +160,7 @@ struct NoServerTests {
 
     @Test("finds a server that comes up late")
     func late() async throws {
-        let port = try MilvusServers.freePort()
+        let port = try FreePort.take()
         var configuration = configuration(port)
         configuration.readDeadline = .seconds(60)
         try await withClient(configuration) { client in

@@ -63,7 +63,7 @@ actor RedisServers {
 
     /// A server of a test's own.
     func start(_ name: String, _ options: [String], readyBy: [String] = []) async throws -> Server {
-        let port = try Self.freePort()
+        let port = try FreePort.take()
         return try await start(name, port: port, ["--port", "\(port)"] + options, readyBy)
     }
 
@@ -129,7 +129,7 @@ actor RedisServers {
             """
         let made = try await Self.run("/bin/sh", ["-c", script, "sh", home])
         guard made.status == 0 else { throw Failure(description: "openssl failed: \(made.output)") }
-        let port = try Self.freePort()
+        let port = try FreePort.take()
         let tls = [
             "--tls", "--cacert", home + "/ca.pem", "--cert", home + "/client.pem", "--key",
             home + "/client.key",
@@ -165,7 +165,7 @@ actor RedisServers {
     private func startCluster() async throws -> [Server] {
         var servers: [Server] = []
         for _ in 0..<6 {
-            let (port, bus) = (try Self.freePort(), try Self.freePort())
+            let (port, bus) = (try FreePort.take(), try FreePort.take())
             servers.append(
                 try await start(
                     "node", port: port,
@@ -208,23 +208,6 @@ actor RedisServers {
 
     static func run(_ path: String, _ arguments: [String]) async throws -> (status: Int, output: String) {
         try await Subprocess.run([path] + arguments)
-    }
-
-    /// A port that was free a moment ago.
-    static func freePort() throws -> Int {
-        let socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { Glibc.close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let result = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(socket, $0, length) == 0 ? getsockname(socket, $0, &length) : -1
-            }
-        }
-        guard result == 0 else { throw Failure(description: "no free port") }
-        return Int(UInt16(bigEndian: address.sin_port))
     }
 }
 

@@ -20,23 +20,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from ports import cluster_port, free_port
+
 PR_SET_PDEATHSIG = 1
 libc = ctypes.CDLL(None)
-
-
-def free_port() -> int:
-    """A port whose cluster bus port (10,000 more) is free and valid too."""
-    while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
-            if port > 55_000:
-                continue
-            try:
-                two.bind(("127.0.0.1", port + 10_000))
-            except OSError:
-                continue
-            return port
 
 
 def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -49,7 +36,8 @@ def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_for(port: int, seconds: float, what: str) -> None:
+def wait_for(port: int, seconds: float, what: str, folder: Path) -> None:
+    """Until it listens; `folder` is where it was started, whose log tells why it does not."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
@@ -57,7 +45,8 @@ def wait_for(port: int, seconds: float, what: str) -> None:
             return
         except OSError:
             time.sleep(0.1)
-    sys.exit(f"{what} did not come up on port {port}")
+    log = (folder / "log").read_text(errors="replace").splitlines()
+    raise RuntimeError(f"{what} did not come up on port {port} in {seconds} s:\n" + "\n".join(log[-15:]))
 
 
 def redis(folder: Path, port: int, *options: str) -> subprocess.Popen[bytes]:
@@ -73,12 +62,12 @@ def cli(port: int, *arguments: str) -> str:
 
 
 def cluster(folder: Path, processes: list[subprocess.Popen[bytes]]) -> int:
-    ports = [free_port() for _ in range(6)]
+    ports = [cluster_port() for _ in range(6)]
     for port in ports:
         processes.append(
             redis(folder / str(port), port, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000"))
     for port in ports:
-        wait_for(port, 20, "a node of the Redis Cluster")
+        wait_for(port, 20, "a node of the Redis Cluster", folder / str(port))
     nodes = [f"127.0.0.1:{port}" for port in ports]
     cli(ports[0], "--cluster", "create", *nodes, "--cluster-replicas", "1", "--cluster-yes")
     end = time.monotonic() + 30
@@ -89,7 +78,7 @@ def cluster(folder: Path, processes: list[subprocess.Popen[bytes]]) -> int:
             if sum("state=online" in text for text in linked) == 3:
                 return ports[0]
         time.sleep(0.2)
-    sys.exit("the Redis Cluster did not form")
+    raise RuntimeError("the Redis Cluster did not form")
 
 
 def main() -> int:
@@ -114,9 +103,9 @@ def main() -> int:
                        "--data-dir", str(folder / "milvus" / "data"), "--max-workers", "1"], folder / "milvus"))
             environment["AGENTPOOL_STORE_MILVUS"] = f"127.0.0.1:{milvus}"
         environment["AGENTPOOL_STORE_CLUSTER"] = f"127.0.0.1:{cluster(folder / 'cluster', processes)}"
-        wait_for(port, 20, "Redis")
+        wait_for(port, 20, "Redis", folder / "standalone")
         if milvus_lite:
-            wait_for(milvus, 60, "milvus-lite")
+            wait_for(milvus, 60, "milvus-lite", folder / "milvus")
         return subprocess.run(command, env=environment).returncode
     finally:
         for process in processes:

@@ -15,7 +15,8 @@ from typing import Any, Self
 
 import yaml
 from kit.cluster import KINDS, LEASES, MANAGED, POOLS, Cluster, Object, Refused
-from kit.worker import binary, free_port
+from kit.worker import binary
+from ports import free_port
 
 IMAGE = "registry.example/agentpool:1"
 LEASE = "agentpool-controller"

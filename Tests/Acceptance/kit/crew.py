@@ -21,7 +21,8 @@ from kit.client import Client
 from kit.fleet import Pod, Rendered
 from kit.model import ModelServer
 from kit.stores import HOST, Server
-from kit.worker import free_port, manifest
+from kit.worker import manifest
+from ports import free_port
 
 PAUSE = 0.2  # seconds between two looks
 FEW = 5  # pods that are shown one by one

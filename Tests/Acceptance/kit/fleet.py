@@ -20,7 +20,8 @@ import yaml
 from kit.checks import eventually
 from kit.haproxy import HAProxy
 from kit.stores import HOST, KILLED_WITH_US
-from kit.worker import binary, free_port
+from kit.worker import binary
+from ports import free_port
 
 NOWHERE = "127.0.0.254"  # an address of this machine at which nobody listens
 START_LIMIT = 60  # seconds in which a new worker must be ready

@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from kit.checks import eventually
 from kit.stores import HOST, KILLED_WITH_US
-from kit.worker import free_port
+from ports import free_port
 
 Affinity = Literal["cookie", "header", "none"]
 SLOTS = 24

@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Self
 
+import stores  # the Swift suites' servers are the same ones
 from kit import standalone_milvus
 from kit.checks import eventually
 from kit.standalone_milvus import StandaloneMilvus
 from kit.worker import ROOT
+from ports import free_port
 
-sys.path.append(str(ROOT / "Tests" / "Stores"))
-import stores  # the Swift suites' servers are the same ones
 
 
 def milvus_lite() -> str:
@@ -40,19 +39,21 @@ class Servers:
 
     def redis(self, *options: str) -> int:
         """A standalone Redis with the given options on top of an append-only file; its port."""
-        port: int = stores.free_port()
-        self._processes.append(stores.redis(self.folder / f"redis-{port}", port, *options))
-        stores.wait_for(port, 20, "Redis")
+        port = free_port()
+        folder = self.folder / f"redis-{port}"
+        self._processes.append(stores.redis(folder, port, *options))
+        stores.wait_for(port, 20, "Redis", folder)
         return port
 
     def redis_with_tls(self, certificates: Path, *options: str) -> int:
         """A standalone Redis that speaks TLS alone and wants certificates; those of `server` and `ca` are in the folder."""
-        port: int = stores.free_port()
+        port = free_port()
         files = {"cert-file": "server.pem", "key-file": "server.key", "ca-cert-file": "ca.pem"}
         tls = [word for name, file in files.items() for word in (f"--tls-{name}", str(certificates / file))]
         tls += ["--tls-port", str(port), "--tls-auth-clients", "yes"]
-        self._processes.append(stores.redis(self.folder / f"redis-{port}", 0, *tls, *options))
-        stores.wait_for(port, 20, "Redis with TLS")
+        folder = self.folder / f"redis-{port}"
+        self._processes.append(stores.redis(folder, 0, *tls, *options))
+        stores.wait_for(port, 20, "Redis with TLS", folder)
         return port
 
     def cluster(self) -> list[int]:
@@ -65,11 +66,11 @@ class Servers:
         """A milvus-lite, or the genuine server where that is asked for; its port."""
         if standalone_milvus.wanted():
             return self._standalone_milvus()
-        port: int = stores.free_port()
+        port = free_port()
         folder = self.folder / f"milvus-{port}"
         command = [milvus_lite(), "server", "--host", "127.0.0.1", "--port", str(port)]
         self._processes.append(stores.start([*command, "--data-dir", str(folder / "data")], folder))
-        stores.wait_for(port, 60, "milvus-lite")
+        stores.wait_for(port, 60, "milvus-lite", folder)
         return port
 
     def _standalone_milvus(self) -> int:

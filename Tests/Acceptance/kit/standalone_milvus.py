@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kit.worker import ROOT, free_port
+from kit.worker import ROOT
+from ports import free_port
 
 HOST = "127.0.0.1"
 SUPERVISOR = ROOT / "Tests" / "MilvusTests" / "Servers" / "supervise.py"

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from ports import cluster_port, free_port
 from redis import Redis
 from redis.exceptions import RedisError
 
 from kit import standalone_milvus
 from kit.checks import eventually
 from kit.standalone_milvus import StandaloneMilvus
-from kit.worker import ROOT, free_port
+from kit.worker import ROOT
 
 HOST = "127.0.0.1"
 NODE_TIMEOUT = 2000  # milliseconds after which the Cluster takes a silent node for failed
@@ -124,7 +125,7 @@ class Cluster:
     """Three masters with a replica each, formed by redis-cli."""
 
     def __init__(self, folder: Path) -> None:
-        self.nodes = [RedisNode(folder / f"node-{index}", _cluster_port()) for index in range(6)]
+        self.nodes = [RedisNode(folder / f"node-{index}", cluster_port()) for index in range(6)]
 
     def start(self) -> None:
         for node in self.nodes:
@@ -236,19 +237,6 @@ class Stores:
 def _wait(what: str, condition: Any, seconds: float) -> None:
     if not eventually(condition, seconds, step=0.05):
         raise RuntimeError(f"{what} did not come up in {seconds} s")
-
-
-def _cluster_port() -> int:
-    """A port whose cluster bus port (10,000 more) is free and valid too."""
-    while True:
-        port = free_port()
-        if port > 55_000:
-            continue
-        try:
-            socket.create_server((HOST, port + 10_000)).close()
-        except OSError:
-            continue
-        return port
 
 
 def _own_slots(node: RedisNode) -> frozenset[int]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from kit.model import DIMENSIONS, INSTRUCTIONS
+from ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -24,26 +22,6 @@ ROOT = Path(__file__).resolve().parents[3]
 def binary() -> str:
     """The program under test: AGENTPOOL, or this checkout's release build."""
     return os.environ.get("AGENTPOOL", str(ROOT / ".build" / "release" / "agentpool"))
-
-
-# Below those that the system gives to outgoing connections: what is free now must still be so when the worker listens.
-PORTS = range(15_000, 32_000)
-_handed_out: set[int] = set()
-_handing_out = threading.Lock()
-
-
-def free_port() -> int:
-    """Never the same twice, for workers may start side by side."""
-    while True:
-        with _handing_out, socket.socket() as s:
-            port = random.choice(PORTS)
-            try:
-                s.bind(("127.0.0.1", port))
-            except OSError:
-                continue  # somebody listens there
-            if port not in _handed_out:
-                _handed_out.add(port)
-                return port
 
 
 class Endpoint(Protocol):
