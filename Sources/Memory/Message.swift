@@ -85,12 +85,22 @@ public struct ToolCall: Codable, Hashable, Sendable {
     public var arguments: String
     /// Whether a person has approved it; nil where nobody is asked.
     public var approval: CallApproval?
+    /// True: of a function that the turn's client brought, and carries out itself. Never false.
+    public var byClient: Bool?
 
-    public init(id: String, name: String, arguments: String, approval: CallApproval? = nil) {
+    public init(
+        id: String, name: String, arguments: String, approval: CallApproval? = nil, byClient: Bool? = nil
+    ) {
         self.id = id
         self.name = name
         self.arguments = arguments
         self.approval = approval
+        self.byClient = byClient
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case id, name, arguments, approval
+        case byClient = "by_client"
     }
 }
 

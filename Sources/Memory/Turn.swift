@@ -75,12 +75,24 @@ public struct Turn: Codable, Hashable, Sendable {
         return turn
     }
 
+    /// The calls with which the turn ends: its client is to carry them out, and to bring their answers with the next one.
+    public var clientCalls: [ToolCall] {
+        guard ending == .complete, let asked = messages.lastIndex(where: { $0.role == .assistant }) else {
+            return []
+        }
+        let answered = Set(messages[asked...].compactMap(\.toolCallID))
+        return (messages[asked].toolCalls ?? []).filter { $0.byClient == true && !answered.contains($0.id) }
+    }
+
     /// The turn's messages as a client has them that was shown the agent's words as one reply.
     public var shown: [Message] {
         guard let inputCount else { return messages }
         let reply = steps.filter { $0.role == .assistant }.map(\.content).joined()
-        return messages.prefix(inputCount)
-            + (reply.isEmpty ? [] : [Message(role: .assistant, content: reply)])
+        let calls = clientCalls
+        guard !reply.isEmpty || !calls.isEmpty else { return Array(messages.prefix(inputCount)) }
+        return messages.prefix(inputCount) + [
+            Message(role: .assistant, content: reply, toolCalls: calls.isEmpty ? nil : calls)
+        ]
     }
 }
 

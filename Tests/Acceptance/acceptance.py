@@ -9,6 +9,7 @@ import agents
 import approvals
 import approvals_elsewhere
 import bad_stores
+import client_tools
 import crash
 import drain
 import drain_streams
@@ -44,6 +45,7 @@ PROGRAMS: dict[str, Program] = {
     "response_ends": response_ends.program,
     "response_items": response_items.program,
     "response_approvals": response_approvals.program,
+    "client_tools": client_tools.program,
     "memory": memory.program,
     "mcp_tools": mcp_tools.program,
     "agents": agents.program,

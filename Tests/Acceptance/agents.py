@@ -146,14 +146,6 @@ def calls_tools(checks: Checks, url: str, desk: Desk) -> None:
         )
         executed = [one.key for one in desk.ledger().executions]
         checks.equal("once", executed.count(str(stream)), 1)
-    mine: Any = [{"type": "function", "function": {"name": "mine", "parameters": {"type": "object"}}}]
-    for field, given in {"tools": mine, "functions": [mine[0]["function"]]}.items():
-        try:
-            sdk.chat.completions.create(model=POOL, messages=says("hello"), extra_body={field: given})
-            checks.holds(f"a client's own `{field}` are refused", False)
-        except openai.BadRequestError as error:
-            clear = error.param == field and "manifest" in error.message
-            checks.holds(f"a client's own `{field}` are refused", clear, error.message)
     whole = sdk.chat.completions.create(model=POOL, messages=says("hello"), tools=[])
     checks.equal("an empty list is none", whole.choices[0].message.content, "triage: hello")
 

@@ -141,7 +141,7 @@ def errors(checks: Checks, sdk: openai.OpenAI, url: str) -> None:
     bad: list[tuple[str, dict[str, Any], str]] = [
         ("not to be stored", {"store": False}, "store"),
         ("in the background", {"background": True}, "background"),
-        ("tools", {"tools": [{"type": "function", "name": "f", "parameters": {}}]}, "tools"),
+        ("tools", {"tools": [{"type": "web_search"}]}, "tools[0]"),
         (
             "an image",
             {"input": [{"role": "user", "content": [{"type": "input_image"}]}]},

@@ -52,7 +52,12 @@ struct RequestParsingTests {
             (#"{"temperature":3,"messages":[{"role":"user","content":"x"}]}"#, "temperature"),
             (#"{"max_tokens":1.5,"messages":[{"role":"user","content":"x"}]}"#, "max_tokens"),
             (#"{"n":2,"messages":[{"role":"user","content":"x"}]}"#, "n"),
-            (#"{"tools":[{"type":"function"}],"messages":[{"role":"user","content":"x"}]}"#, "tools"),
+            (#"{"functions":[{"name":"f"}],"messages":[{"role":"user","content":"x"}]}"#, "functions"),
+            (#"{"messages":[{"role":"tool","content":"x"}]}"#, "messages[0].tool_call_id"),
+            (
+                #"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]}"#,
+                "messages[0].tool_calls[0].id"
+            ),
             (#"{"response_format":{"type":"json_object"},"messages":[]}"#, "response_format"),
         ])
     func refused(json: String, param: String) throws {

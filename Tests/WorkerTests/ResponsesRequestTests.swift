@@ -80,7 +80,14 @@ struct ResponsesRequestTests {
             (#"{"input":[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]}"#, "input"),
             (#"{"input":["x"]}"#, "input[0]"),
             (#"{"input":[{"type":"item_reference","id":"msg_1"}]}"#, "input[0]"),
-            (#"{"input":[{"output":[1],"call_id":"c","type":"function_call_output"}]}"#, "input[0]"),
+            (
+                #"{"input":[{"output":[1],"call_id":"c","type":"function_call_output"}]}"#,
+                "input[0].output[0]"
+            ),
+            (#"{"input":[{"output":"x","type":"function_call_output"}]}"#, "input[0].call_id"),
+            (#"{"input":[{"call_id":"c","type":"function_call_output"}]}"#, "input[0].output"),
+            (#"{"input":[{"call_id":"c","arguments":"{}","type":"function_call"}]}"#, "input[0].name"),
+            (#"{"input":[{"call_id":"c","name":"f","arguments":"{}","type":"function_call"}]}"#, "input"),
             (#"{"input":[{"role":"tool","content":"x"}]}"#, "input[0].role"),
             (#"{"input":[{"content":"x"}]}"#, "input[0].role"),
             (
@@ -89,7 +96,7 @@ struct ResponsesRequestTests {
             ),
             (#"{"store":false,"input":"x"}"#, "store"),
             (#"{"background":true,"input":"x"}"#, "background"),
-            (#"{"tools":[{"type":"function","name":"f"}],"input":"x"}"#, "tools"),
+            (#"{"tools":[{"type":"web_search"}],"input":"x"}"#, "tools[0]"),
             (#"{"max_tool_calls":1,"input":"x"}"#, "max_tool_calls"),
             (#"{"prompt":{"id":"p"},"input":"x"}"#, "prompt"),
             (#"{"text":{"format":{"type":"json_schema","schema":{}}},"input":"x"}"#, "text.format"),

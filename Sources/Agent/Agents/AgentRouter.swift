@@ -66,7 +66,8 @@ public struct AgentRouter: Sendable {
     ///   - fallback: who speaks where nothing fits.
     public func route(_ messages: [Message], active: String?, fallback: String) async -> Route {
         if let active, !routesEveryTurn { return Route(agent: active, reason: .fallback) }
-        guard !rules.isEmpty || byWords != nil else {
+        // Answers of a client's functions are for whoever called them.
+        guard !rules.isEmpty || byWords != nil, messages.contains(where: { $0.role == .user }) else {
             return Route(agent: active ?? fallback, reason: .fallback)
         }
         let text = Sentences.bounded(

@@ -82,7 +82,8 @@ struct AgentTools: Sendable {
                 Conversation.Call(
                     model: member.model,
                     request: ChatRequest(
-                        prompt: prompt, functions: toolbox.functions, mayCall: mayCall, timeout: left),
+                        prompt: prompt, functions: toolbox.functions, choice: mayCall ? .auto : .none,
+                        timeout: left),
                     timeout: left, clientLeft: nil, emit: { _ in }, preface: [], callIDs: steps.callIDs))
             let reply = conversation.reply
             usage = usage + reply.usage

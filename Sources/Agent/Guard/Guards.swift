@@ -61,11 +61,12 @@ extension TurnEngine {
         // With steps on record the turn goes on: its messages are the stored ones, which were judged when it began, and calls were made
         // since. A refusal now, above all for want of a verdict, would eat a person's approval and leave the turn running for ever.
         guard state.input.steps.isEmpty else {
-            state.wantsMemory = InputGuard.wantsMemory(messages)
+            state.wantsMemory = InputGuard.wantsMemory(state.asked)
             return notices
         }
         switch guards.input.judge(messages) {
-        case .admitted(let wantsMemory): state.wantsMemory = wantsMemory
+        case .admitted(let wantsMemory):
+            state.wantsMemory = wantsMemory || InputGuard.wantsMemory(state.asked)
         case .refused(let refusal):
             state.failure = .refused(refusal)
             return []

@@ -23,20 +23,24 @@ public struct ChatRequest: Sendable {
     public var prompt: Prompt
     /// What the model may call.
     public var functions: [ChatFunction]
-    /// False: it is shown the functions, and must answer in words.
-    public var mayCall: Bool
+    /// Whether it may call them, or must.
+    public var choice: FunctionChoice
+    /// Whether one reply may call several; nil leaves that to the model's server.
+    public var callsInParallel: Bool?
     public var sampling: SamplingOverrides
     /// How long the whole reply may take. A model that waits for a server gives up then, with `.timeout`: the connection's
     /// own clock costs a turn nothing, where a timer of its own would outlive it.
     public var timeout: Duration?
 
     public init(
-        prompt: Prompt, functions: [ChatFunction] = [], mayCall: Bool = true,
-        sampling: SamplingOverrides = SamplingOverrides(), timeout: Duration? = nil
+        prompt: Prompt, functions: [ChatFunction] = [], choice: FunctionChoice = .auto,
+        callsInParallel: Bool? = nil, sampling: SamplingOverrides = SamplingOverrides(),
+        timeout: Duration? = nil
     ) {
         self.prompt = prompt
         self.functions = functions
-        self.mayCall = mayCall
+        self.choice = choice
+        self.callsInParallel = callsInParallel
         self.sampling = sampling
         self.timeout = timeout
     }
@@ -49,12 +53,26 @@ public struct ChatFunction: Sendable, Equatable {
     public var description: String
     /// A JSON Schema: the text of a JSON object.
     public var parameters: String
+    /// Whether the model's server holds its calls to the schema; nil leaves that to the server.
+    public var isStrict: Bool?
 
-    public init(name: String, description: String, parameters: String) {
+    public init(name: String, description: String, parameters: String, isStrict: Bool? = nil) {
         self.name = name
         self.description = description
         self.parameters = parameters
+        self.isStrict = isStrict
     }
+}
+
+/// What a reply may do with the functions that it is shown: `tool_choice` of OpenAI's API.
+public enum FunctionChoice: Sendable, Equatable {
+    case auto
+    /// Answer in words.
+    case none
+    /// Call one at least.
+    case required
+    /// Call the one of this name.
+    case function(String)
 }
 
 /// What a client may set for one turn; each goes before the manifest's parameter of the same meaning.

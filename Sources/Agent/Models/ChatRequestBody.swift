@@ -13,7 +13,7 @@ enum ChatRequestBody {
     ///   - writeMessages: writes them as one JSON array.
     static func bytes(
         model: String, capacity: Int, parameters: [String: JSONValue], sampling: SamplingOverrides,
-        functions: [ChatFunction] = [], mayCall: Bool = true,
+        functions: [ChatFunction] = [], choice: FunctionChoice = .auto, callsInParallel: Bool? = nil,
         writeMessages: (inout JSONWriter) -> Void
     ) -> [UInt8] {
         var writer = JSONWriter(capacity: capacity + capacity / 8 + 512)
@@ -24,10 +24,13 @@ enum ChatRequestBody {
         writer.field("stream", true)
         writer.key("stream_options")
         writer.literal(#"{"include_usage":true}"#)
-        write(functions, mayCall: mayCall, to: &writer)
+        write(functions, choice, to: &writer)
         // Newer servers refuse `max_tokens`; a manifest that uses the newer name says which one this is.
         let limitName = parameters["max_completion_tokens"] == nil ? "max_tokens" : "max_completion_tokens"
-        let overrides = overrides(sampling, limitName: limitName)
+        var overrides = overrides(sampling, limitName: limitName)
+        if let callsInParallel, !functions.isEmpty {
+            overrides.append(("parallel_tool_calls", .bool(callsInParallel)))
+        }
         for (name, value) in parameters.sorted(by: { $0.key < $1.key })
         where !reserved.contains(name) && !overrides.contains(where: { $0.name == name }) {
             writer.key(escaping: name)
@@ -41,7 +44,9 @@ enum ChatRequestBody {
         return writer.bytes
     }
 
-    private static func write(_ functions: [ChatFunction], mayCall: Bool, to writer: inout JSONWriter) {
+    private static func write(
+        _ functions: [ChatFunction], _ choice: FunctionChoice, to writer: inout JSONWriter
+    ) {
         guard !functions.isEmpty else { return }
         writer.key("tools")
         writer.beginArray()
@@ -54,11 +59,25 @@ enum ChatRequestBody {
             writer.field("description", function.description)
             writer.key("parameters")
             writer.raw(Array(function.parameters.utf8))
+            if let isStrict = function.isStrict { writer.field("strict", isStrict) }
             writer.endObject()
             writer.endObject()
         }
         writer.endArray()
-        if !mayCall { writer.field("tool_choice", "none") }
+        switch choice {
+        case .auto: break
+        case .none: writer.field("tool_choice", "none")
+        case .required: writer.field("tool_choice", "required")
+        case .function(let name):
+            writer.key("tool_choice")
+            writer.beginObject()
+            writer.field("type", "function")
+            writer.key("function")
+            writer.beginObject()
+            writer.field("name", name)
+            writer.endObject()
+            writer.endObject()
+        }
     }
 
     private static func overrides(

@@ -29,7 +29,7 @@ public struct OpenAIChatModel: ChatModel {
     public func open(_ request: ChatRequest) async throws(ModelError) -> any ChatReply {
         try await stream(
             capacity: request.prompt.estimatedBytes, sampling: request.sampling, timeout: request.timeout,
-            functions: request.functions, mayCall: request.mayCall
+            functions: request.functions, choice: request.choice, callsInParallel: request.callsInParallel
         ) { request.prompt.write(limits, to: &$0) }
     }
 
@@ -61,12 +61,13 @@ public struct OpenAIChatModel: ChatModel {
 
     private func stream(
         capacity: Int, sampling: SamplingOverrides, timeout: Duration?,
-        functions: [ChatFunction] = [], mayCall: Bool = true,
+        functions: [ChatFunction] = [], choice: FunctionChoice = .auto, callsInParallel: Bool? = nil,
         writeMessages: (inout JSONWriter) -> Void
     ) async throws(ModelError) -> OpenAIChatReply {
         let body = ChatRequestBody.bytes(
             model: endpoint.model.model, capacity: capacity, parameters: endpoint.model.parameters,
-            sampling: sampling, functions: functions, mayCall: mayCall, writeMessages: writeMessages)
+            sampling: sampling, functions: functions, choice: choice, callsInParallel: callsInParallel,
+            writeMessages: writeMessages)
         let answer = try await endpoint.post(
             "/chat/completions", body: body, accept: "text/event-stream", timeout: timeout)
         let type = answer.response.headers["Content-Type"]?.lowercased() ?? ""

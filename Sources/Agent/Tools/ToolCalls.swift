@@ -21,8 +21,9 @@ struct ToolCalls: Sendable {
         case none
     }
 
-    /// Answers every open call, but where some wait for a person: then these stay open, and the hand-offs. A client that leaves ends
-    /// those that are under way; the turn is cancelled then.
+    /// Answers every open call, but where some wait for a person: then these stay open, and the hand-offs. Those of the client's own
+    /// functions stay open where nothing else keeps the turn from ending with them. A client that leaves ends those that are under way;
+    /// the turn is cancelled then.
     ///
     /// - Parameter limit: what is left of the turn's time.
     func carryOut(
@@ -35,7 +36,10 @@ struct ToolCalls: Sendable {
         if !preface.isEmpty, (try? await around.emit(preface)) == nil { return cancel(&state) }
         // Whoever takes over does so with the answers that its predecessor asked for.
         let handoffs = state.steps.open.filter { toolbox.offer($0.name)?.handoff != nil }
-        var waiting = state.steps.open.filter { !handoffs.contains($0) && !unapproved.contains($0) }[...]
+        let clients = state.steps.open.filter { $0.byClient == true }
+        var waiting = state.steps.open.filter {
+            !handoffs.contains($0) && !unapproved.contains($0) && !clients.contains($0)
+        }[...]
         await withTaskGroup(of: News.self) { group in
             if let clientLeft = around.clientLeft {
                 group.addTask {
@@ -89,16 +93,23 @@ struct ToolCalls: Sendable {
             }
             group.cancelAll()
         }
-        if !unapproved.isEmpty, !state.isUnstorable, state.conversation?.ending != .cancelled {
-            for call in unapproved { state.steps.mark(call, .awaited) }
-            state.isWaiting = true
-            return
+        if !state.isUnstorable, state.conversation?.ending != .cancelled {
+            if !clients.isEmpty, unapproved.isEmpty, handoffs.isEmpty {
+                state.asksClient = true
+                return
+            }
+            for call in clients { state.steps.answer(call, .notForClient) }
+            if !unapproved.isEmpty {
+                for call in unapproved { state.steps.mark(call, .awaited) }
+                state.isWaiting = true
+                return
+            }
         }
         await handOver(handoffs, &state, around, keep: keep)
         let unmade = ToolResult(.notSent, "This call was not made: the turn was cancelled.")
         for call in state.steps.open {
             // Without an approval no attempt can have made it.
-            let mayBeMade = areRecorded && !unapproved.contains(call)
+            let mayBeMade = areRecorded && !unapproved.contains(call) && !clients.contains(call)
             state.steps.answer(call, mayBeMade ? Self.unknown : unmade)
         }
     }

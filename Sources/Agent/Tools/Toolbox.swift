@@ -14,6 +14,8 @@ struct Toolbox: Sendable {
     }
 
     private(set) var offers: [Offer] = []
+    /// Of the turn's client, with names that no offer has.
+    var clientFunctions: [ChatFunction] = []
 
     /// What OpenAI's API takes for a function's name: letters, digits, `_` and `-`.
     static let maximumNameBytes = 64
@@ -52,13 +54,13 @@ struct Toolbox: Sendable {
         }
     }
 
-    var isEmpty: Bool { offers.isEmpty }
+    var isEmpty: Bool { offers.isEmpty && clientFunctions.isEmpty }
 
     /// As a model is told of them.
     var functions: [ChatFunction] {
         offers.map {
             ChatFunction(name: $0.name, description: $0.tool.description, parameters: $0.tool.inputSchema)
-        }
+        } + clientFunctions
     }
 
     func offer(_ name: String) -> Offer? { offers.first { $0.name == name } }
@@ -90,7 +92,7 @@ struct Toolbox: Sendable {
         progress: @escaping @Sendable (ToolProgress) -> Void = { _ in }
     ) async -> ToolResult {
         guard let offer = offer(call.name) else {
-            let names = offers.map(\.name).joined(separator: ", ")
+            let names = functions.map(\.name).joined(separator: ", ")
             return ToolResult(.notSent, "There is no tool \(call.name). The tools are: \(names).")
         }
         guard !offer.tool.needsApproval || call.approval == .approved else {

@@ -12,13 +12,18 @@ public struct CollectedReply: Sendable, Equatable {
     private var bytes = 0
     /// Ids that earlier calls of the turn have.
     private let taken: Set<String>
+    /// Names of the functions that the client carries out.
+    private let clientFunctions: Set<String>
 
     /// Text and arguments that a reply may have; far more than any model writes in one.
     static let limit = 4 << 20
 
-    public init() { taken = [] }
+    public init() { (taken, clientFunctions) = ([], []) }
 
-    init(afterCalls taken: Set<String>) { self.taken = taken }
+    init(afterCalls taken: Set<String>, clientFunctions: Set<String> = []) {
+        self.taken = taken
+        self.clientFunctions = clientFunctions
+    }
 
     /// Nothing was said and nothing asked for.
     public var isEmpty: Bool { text.isEmpty && calls.isEmpty }
@@ -65,7 +70,7 @@ public struct CollectedReply: Sendable, Equatable {
         calls[piece.index] = call
     }
 
-    /// Gives an id to each call that the server gave none, or one that is taken: answers are told apart by them.
+    /// Gives an id to each call that the server gave none, or one that is taken: answers are told apart by them. Marks the client's.
     private mutating func nameCalls() {
         var taken = taken
         for (index, call) in calls.sorted(by: { $0.key < $1.key }) {
@@ -76,11 +81,12 @@ public struct CollectedReply: Sendable, Equatable {
             }
             taken.insert(id)
             calls[index]?.id = id
+            if clientFunctions.contains(call.name) { calls[index]?.byClient = true }
         }
     }
 
-    /// Drops the calls: a reply that was cut off must not ask for half a call.
-    mutating func dropUnfinishedCalls() {
+    /// Drops the calls: a reply that was cut off must not ask for half a call, and what nobody offered is nobody's to make.
+    mutating func dropCalls() {
         calls = [:]
     }
 }

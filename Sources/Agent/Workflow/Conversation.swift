@@ -22,6 +22,8 @@ extension Conversation {
         let preface: [TurnEvent]
         /// Ids of the turn's calls so far.
         let callIDs: Set<String>
+        /// Names of the functions that the client carries out.
+        var clientFunctions: Set<String> = []
     }
 
     /// Runs the reply, and beside it the watch over the client. The first to end ends the other; what was generated
@@ -52,7 +54,7 @@ extension Conversation {
             conversation.failure = nil
             return conversation
         }
-        conversation.reply.dropUnfinishedCalls()
+        conversation.reply.dropCalls()
         if failure?.kind == .cancelled {
             conversation.ending = .cancelled
             conversation.failure = nil
@@ -62,7 +64,8 @@ extension Conversation {
 
     /// Passes the reply on, chunk by chunk: all that arrived together is told together.
     private static func stream(_ call: Call) async -> Conversation {
-        var conversation = Conversation(reply: CollectedReply(afterCalls: call.callIDs))
+        var conversation = Conversation(
+            reply: CollectedReply(afterCalls: call.callIDs, clientFunctions: call.clientFunctions))
         let started = ContinuousClock.now
         do {
             if !call.preface.isEmpty { try await call.emit(call.preface) }

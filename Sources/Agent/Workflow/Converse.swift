@@ -73,9 +73,16 @@ extension TurnEngine {
                 await ask(agent, toolbox, &state, around, at: visit)
                 state.reply = state.conversation?.reply.text ?? ""
                 guard let reply = state.conversation?.reply, state.conversation?.ending == .complete,
-                    !reply.toolCalls.isEmpty, !toolbox.isEmpty,
-                    state.steps.rounds(of: visit.mark) < Self.maximumRounds
+                    !reply.toolCalls.isEmpty
                 else { return }
+                if reply.toolCalls.allSatisfy({ $0.byClient == true }) {
+                    state.asksClient = true
+                    return
+                }
+                guard !toolbox.isEmpty, state.steps.rounds(of: visit.mark) < Self.maximumRounds else {
+                    state.conversation?.reply.dropCalls()
+                    return
+                }
                 var message = reply.message
                 message.node = visit.mark
                 state.steps.ask(message)
@@ -89,11 +96,18 @@ extension TurnEngine {
     /// What the agent may call now: hand-offs too, as long as the turn has not been handed around too often.
     private func toolbox(of agent: AgentRoster.Member, _ state: TurnState) async -> Toolbox {
         let mayHandOver = Handoff.count(in: state.steps.messages) < Handoff.maximumInTurn
-        return await Toolbox.gather(
+        let toolbox = await Toolbox.gather(
             AgentTools(roster: roster, onInjection: guards.injection.onMatch, logger: logger, depth: 0)
                 .sources(of: agent),
             handoffs: mayHandOver ? roster.handoffs(of: agent) : [], within: Self.listingLimit,
             logger: logger)
+        return toolbox.offering(state.input.clientFunctions)
+    }
+
+    /// What the client chose holds for the turn's first reply: one that must call something for ever would never come to an end.
+    private func choice(_ state: TurnState, at visit: WorkflowWalk.Visit) -> FunctionChoice {
+        if state.steps.rounds(of: visit.mark) >= Self.maximumRounds { return .none }
+        return state.steps.messages.isEmpty ? state.input.clientFunctions.choice : .auto
     }
 
     /// Makes the turn durable as far as it got.
@@ -134,11 +148,13 @@ extension TurnEngine {
                 request: ChatRequest(
                     prompt: prompt,
                     functions: toolbox.functions,
-                    mayCall: state.steps.rounds(of: visit.mark) < Self.maximumRounds,
+                    choice: choice(state, at: visit),
+                    callsInParallel: input.clientFunctions.callsInParallel,
                     sampling: input.overrides,
                     timeout: timeout),
                 timeout: timeout, clientLeft: around.clientLeft, emit: emit, preface: state.takeUntold(),
-                callIDs: state.steps.callIDs))
+                callIDs: state.steps.callIDs,
+                clientFunctions: Set(toolbox.clientFunctions.map(\.name))))
         if state.timings.firstToken == nil {
             state.timings.firstToken = conversation.firstDelta.map { around.started.duration(to: $0) }
         }

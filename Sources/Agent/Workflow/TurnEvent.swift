@@ -9,7 +9,7 @@ public enum TurnEvent: Sendable {
     case recalled(Recall)
     /// A piece of the reply, as the model cut it.
     case text(String)
-    /// A function call that the model asked for, whole; marked where it waits for a person, or did.
+    /// A function call that the model asked for, whole; marked where it waits for a person, or did, and where it is the client's own.
     case toolCall(ToolCall)
     /// How far a running call is. Kept nowhere, and told only while the call runs.
     case toolProgress(id: String, name: String, ToolProgress)
@@ -129,9 +129,6 @@ extension TurnEvent {
     /// For whole turns, and such as wait for an approval; one that was cut off is to be run again under its id.
     public static func replay(_ stored: StoredTurn) -> [TurnEvent] {
         let answer = stored.turn.messages.last { $0.role == .assistant }
-        // Calls of the pool's own tools are nothing for a client to make.
-        let asksClient =
-            stored.turn.ending == .complete && stored.turn.messages.last?.toolCalls?.isEmpty == false
         let steps = stored.turn.inputCount == nil ? (answer.map { [$0] } ?? [])[...] : stored.turn.steps
         var events = telling(steps) + stored.turn.awaitingApproval.map { .approvalRequired($0) }
         let outcome = CommitOutcome(
@@ -139,7 +136,8 @@ extension TurnEvent {
         events.append(
             .committed(
                 TurnReport(
-                    turn: stored.turn, outcome: outcome, finishReason: asksClient ? .toolCalls : .stop,
+                    turn: stored.turn, outcome: outcome,
+                    finishReason: stored.turn.clientCalls.isEmpty ? .stop : .toolCalls,
                     usage: stored.turn.usage)))
         return events
     }

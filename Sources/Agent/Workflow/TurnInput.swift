@@ -22,6 +22,8 @@ public struct TurnInput: Sendable {
     /// not stored.
     public var instructions: String?
     public var overrides: SamplingOverrides
+    /// Offered to the turn's agents beside the pool's tools.
+    public var clientFunctions: ClientFunctions
     /// Stored with the turn; see `Turn.requestDigest`.
     public var requestDigest: String?
 
@@ -29,7 +31,8 @@ public struct TurnInput: Sendable {
         turnID: TurnID, sessionID: String, agent: String, messages: [Message], steps: [Message] = [],
         decisions: [String: ApprovalDecision]? = nil, history: [StoredTurn] = [],
         rollingSummary: String = "", activatedSkills: [String] = [], instructions: String? = nil,
-        overrides: SamplingOverrides = SamplingOverrides(), requestDigest: String? = nil
+        overrides: SamplingOverrides = SamplingOverrides(),
+        clientFunctions: ClientFunctions = ClientFunctions(), requestDigest: String? = nil
     ) {
         self.turnID = turnID
         self.sessionID = sessionID
@@ -42,6 +45,7 @@ public struct TurnInput: Sendable {
         self.activatedSkills = activatedSkills
         self.instructions = instructions
         self.overrides = overrides
+        self.clientFunctions = clientFunctions
         self.requestDigest = requestDigest
     }
 }

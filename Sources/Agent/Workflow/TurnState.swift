@@ -26,6 +26,8 @@ public struct TurnState: Sendable {
     var progressLeft = ProgressPace.maximumInTurn
     /// Open calls need a person's approval.
     var isWaiting = false
+    /// Open calls are the client's to carry out: the turn ends with them.
+    var asksClient = false
     /// A step could not be made durable: then the turn can't be either.
     var isUnstorable = false
     /// The last condition's pattern was found.
@@ -65,8 +67,10 @@ public struct TurnState: Sendable {
                 && steps.messages.isEmpty
     }
 
-    /// The turn goes no further for now: it waits for a person, or its reply was cut off.
-    var isToBeStored: Bool { isWaiting || conversation.map { $0.ending != .complete } == true }
+    /// The turn goes no further, or not now: its client or a person is asked, or its reply was cut off.
+    var isToBeStored: Bool {
+        asksClient || isWaiting || conversation.map { $0.ending != .complete } == true
+    }
 
     mutating func takeUntold() -> [TurnEvent] {
         defer { untold = [] }
@@ -105,9 +109,20 @@ public struct TurnState: Sendable {
         input.messages.lazy.filter { $0.role == .user }.map(\.content).joined(separator: "\n")
     }
 
-    /// The words to recall by: what the user says now, bounded.
+    /// The words to recall by, bounded.
     var recallQuery: String {
-        Sentences.bounded(userText, bytes: 2000)
+        Sentences.bounded(asked.map(\.content).joined(separator: "\n"), bytes: 2000)
+    }
+
+    /// What the user says now; where the client brings nothing but answers of its functions, what it was that led to the calls.
+    var asked: [Message] {
+        let isUsers = { (message: Message) in message.role == .user }
+        let now = input.messages.filter(isUsers)
+        guard now.isEmpty else { return now }
+        return input.history.lazy.reversed().compactMap { $0.turn.messages.last(where: isUsers) }.first.map {
+            [$0]
+        }
+            ?? []
     }
 
     /// The turn to commit, as far as it got.
@@ -130,17 +145,23 @@ public struct TurnState: Sendable {
             requestDigest: input.requestDigest)
     }
 
+    /// As a client is told it: calls of the pool's own tools are no reason for it to stop at.
+    private var finishReason: FinishReason {
+        if asksClient { return .toolCalls }
+        let reason = conversation?.reply.finishReason ?? .stop
+        return reason == .toolCalls ? .stop : reason
+    }
+
     /// The last events of the turn, once it is known how it ends.
     var finalEvents: [TurnEvent] {
         var events: [TurnEvent] = []
         if let outcome {
-            let reply = conversation?.reply
             events += outcome.stored.turn.awaitingApproval.map { .approvalRequired($0) }
             events.append(
                 .committed(
                     TurnReport(
                         turn: outcome.stored.turn, outcome: outcome,
-                        finishReason: reply?.finishReason ?? .stop,
+                        finishReason: finishReason,
                         usage: outcome.stored.turn.usage, recall: recall, timings: timings)))
         }
         if let failure { events.append(.failed(failure)) }

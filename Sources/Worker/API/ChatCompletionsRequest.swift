@@ -16,6 +16,8 @@ struct ChatCompletionsRequest: Sendable {
     var user: String?
     var sessionID: String?
     var overrides = SamplingOverrides()
+    /// The client's own, offered beside the pool's tools.
+    var functions = ClientFunctions()
 
     /// - Throws: `APIError` that names the field.
     static func parse(_ body: [UInt8]) throws(APIError) -> ChatCompletionsRequest {
@@ -24,9 +26,11 @@ struct ChatCompletionsRequest: Sendable {
         }
         var request = ChatCompletionsRequest()
         var reader = FieldReader(body)
+        var functions = ClientFunctionsReader(.nested)
         try reader.beginObject()
-        while let field = try reader.nextField() { try request.read(field, from: &reader) }
+        while let field = try reader.nextField() { try request.read(field, &functions, from: &reader) }
         try reader.end()
+        request.functions = try functions.made()
         guard let last = request.messages.last else {
             throw .invalid("messages", "`messages` must hold at least one message of role `user`.")
         }
@@ -36,7 +40,9 @@ struct ChatCompletionsRequest: Sendable {
         return request
     }
 
-    private mutating func read(_ field: String, from reader: inout FieldReader) throws(APIError) {
+    private mutating func read(
+        _ field: String, _ functions: inout ClientFunctionsReader, from reader: inout FieldReader
+    ) throws(APIError) {
         switch field {
         case "model": model = try reader.string()
         case "messages": try readMessages(&reader)
@@ -56,12 +62,13 @@ struct ChatCompletionsRequest: Sendable {
             if let count = try reader.integer(in: 1...128), count != 1 {
                 throw .unsupported("n", "Only one choice is made: leave `n` out.")
             }
-        case "tools", "functions":
-            if try reader.null() { return }
-            try reader.beginArray()
-            if try reader.nextElement(atMost: 128) {
+        case "tools": try functions.readTools(&reader)
+        case "tool_choice": try functions.readChoice(&reader)
+        case "parallel_tool_calls": try functions.readParallel(&reader)
+        case "functions", "function_call":
+            if try !reader.null() {
                 throw .unsupported(
-                    field, "Tools belong to the pool's agents, in its manifest: leave `\(field)` out.")
+                    field, "`\(field)` is of an older API: send `tools` and `tool_choice` in its place.")
             }
         case "logprobs":
             if try reader.bool() == true { throw .unsupported(field, "`logprobs` is not supported.") }
@@ -79,7 +86,9 @@ struct ChatCompletionsRequest: Sendable {
         messages = []
         try reader.beginArray()
         while try reader.nextElement(atMost: Self.maxMessages) {
+            let path = reader.path
             let message = try Message(from: &reader)
+            try message.checkAnswer(at: path)
             if message.role == .system { system.append(message.content) } else { messages.append(message) }
         }
         instructions = system.isEmpty ? nil : system.joined(separator: "\n\n")
@@ -108,10 +117,27 @@ extension Message {
             case "content": content = try reader.text(types: types) ?? ""
             case "name": name = try reader.string()
             case "tool_call_id": toolCallID = try reader.string()
+            case "tool_calls":
+                if try reader.null() { continue }
+                var calls: [ToolCall] = []
+                try reader.beginArray()
+                while try reader.nextElement(atMost: ClientFunctionsReader.maximum) {
+                    calls.append(try ToolCall(from: &reader))
+                }
+                toolCalls = calls.isEmpty ? nil : calls
             default: try reader.skip()
             }
         }
         guard let role else { throw .invalid(path + ".role", "`\(path).role` is missing.") }
+        if role != .assistant { toolCalls = nil }
         self.role = role
+    }
+
+    /// What a tool's message answers must be said.
+    func checkAnswer(at path: String) throws(APIError) {
+        guard role != .tool || toolCallID != nil else {
+            throw .invalid(
+                path + ".tool_call_id", "`\(path).tool_call_id` must name the call that the message answers.")
+        }
     }
 }

@@ -15,7 +15,7 @@ extension PublicAPI {
         let (prior, new) = HistoryReconciliation.split(chat.messages)
         var order = TurnOrder(
             agent: try agent(named: chat.model, param: "model"), prior: prior, new: new,
-            instructions: chat.instructions, overrides: chat.overrides)
+            instructions: chat.instructions, overrides: chat.overrides, functions: chat.functions)
         try order.identify(headers, body: body)
 
         let principal = try caller.principal(pool: pool, headers: headers, user: chat.user)
@@ -43,7 +43,7 @@ extension PublicAPI {
     }
 }
 
-/// The agent's words alone: what its tools did is not told to clients of the chat API.
+/// The agent's words, and the calls that are the client's to carry out: what the pool's tools did is not told to clients of the chat API.
 private struct ChatReply: TurnReply {
     private let turn: TurnID
     private let session: SessionID
@@ -85,10 +85,14 @@ private struct ChatReply: TurnReply {
     }
 
     mutating func end(_ report: TurnReport) -> TurnReplyEnd {
-        if let last = encoder?.end(report.finishReason, usage: report.usage) { return .stream(last) }
+        // Told once the turn is durable: a call that its answer could not be brought for would be lost on the client.
+        let calls = report.turn.clientCalls
+        if let last = encoder?.end(report.finishReason, calls: calls, usage: report.usage) {
+            return .stream(last)
+        }
         return .body(
             ChatCompletion.encode(
-                turn: report.turn.id, created: created, model: model, text: text,
+                turn: report.turn.id, created: created, model: model, text: text, calls: calls,
                 finish: report.finishReason, usage: report.usage))
     }
 

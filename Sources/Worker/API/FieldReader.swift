@@ -103,6 +103,12 @@ struct FieldReader {
         do { return try json.readString() } catch { throw syntax(error) }
     }
 
+    /// An object as it stands in the body, checked; for what is passed on unread.
+    mutating func rawObject() throws(APIError) -> ArraySlice<UInt8> {
+        try require(.object, "an object")
+        do { return try json.readRaw() } catch { throw syntax(error) }
+    }
+
     mutating func bool() throws(APIError) -> Bool? {
         if try null() { return nil }
         try require(.bool, "true or false")

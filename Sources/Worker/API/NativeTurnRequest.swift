@@ -27,6 +27,7 @@ struct NativeTurnRequest: Sendable {
                         guard message.role == .user || message.role == .tool else {
                             throw .invalid(path + ".role", "`\(path).role` must be user or tool.")
                         }
+                        try message.checkAnswer(at: path)
                         request.input.append(message)
                     }
                 }

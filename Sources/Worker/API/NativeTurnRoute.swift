@@ -27,7 +27,7 @@ extension PublicAPI {
     func order(_ native: NativeTurnRequest, _ body: [UInt8]) throws(APIError) -> TurnOrder {
         TurnOrder(
             agent: try agent(named: native.agent, param: "agent"), new: native.input,
-            overrides: native.overrides, turnID: native.turnID, request: body)
+            overrides: native.overrides, field: "input", turnID: native.turnID, request: body)
     }
 
     func run(

@@ -24,6 +24,8 @@ struct ResponsesRequest: Sendable {
     /// What a person decided about calls of a turn that waits for it, and nothing else is new then.
     var decisions: ResponseDecisions?
     var overrides = SamplingOverrides()
+    /// The client's own, offered beside the pool's tools.
+    var functions = ClientFunctions()
     /// The messages that stand before the last call that a person is asked for, where the client repeats it.
     private var askedAfter = 0
 
@@ -42,9 +44,18 @@ struct ResponsesRequest: Sendable {
         }
         var request = ResponsesRequest()
         var reader = FieldReader(body)
+        var functions = ClientFunctionsReader(.flat)
         try reader.beginObject()
-        while let field = try reader.nextField() { try request.read(field, from: &reader) }
+        while let field = try reader.nextField() {
+            switch field {
+            case "tools": try functions.readTools(&reader)
+            case "tool_choice": try functions.readChoice(&reader)
+            case "parallel_tool_calls": try functions.readParallel(&reader)
+            default: try request.read(field, from: &reader)
+            }
+        }
         try reader.end()
+        request.functions = try functions.made()
         guard request.previous == nil || request.conversation == nil else {
             throw .invalid(
                 "previous_response_id",
@@ -109,13 +120,6 @@ struct ResponsesRequest: Sendable {
                     "A response runs while its client waits: leave `background` out. A turn that runs on without is "
                         + "`POST /v1/sessions/{id}/turns`.")
             }
-        case "tools":
-            if try reader.null() { return }
-            try reader.beginArray()
-            if try reader.nextElement(atMost: 128) {
-                throw .unsupported(
-                    field, "Tools belong to the pool's agents, in its manifest: leave `tools` out.")
-            }
         case "max_tool_calls":
             if try !reader.null() {
                 throw .unsupported(
@@ -173,6 +177,12 @@ struct ResponsesRequest: Sendable {
             case nil, "message":
                 try take(Message(from: &reader, types: ["input_text", "output_text"]), path, followsCall)
                 followsCall = false
+            case "function_call":
+                try takeCall(ToolCall(item: &reader))
+                followsCall = false
+            case "function_call_output":
+                messages.append(try Message(answer: &reader))
+                followsCall = false
             case "mcp_call", "mcp_approval_request":
                 // Out of an earlier response's output: the pool has its own record of it.
                 try reader.skip()
@@ -184,9 +194,17 @@ struct ResponsesRequest: Sendable {
                 decisions = read
             case let other?:
                 throw .unsupported(
-                    path, "Only messages and decisions are taken as input; `\(path)` is of type `\(other)`.")
+                    path,
+                    "Only messages, decisions, and calls of functions with their outputs are taken as input; `\(path)` is of type "
+                        + "`\(other)`.")
             }
         }
+    }
+
+    /// A call is part of the reply that stands before it, as the history has them.
+    private mutating func takeCall(_ call: ToolCall) {
+        if messages.last?.role != .assistant { messages.append(Message(role: .assistant, content: "")) }
+        messages[messages.count - 1].toolCalls = (messages.last?.toolCalls ?? []) + [call]
     }
 
     private mutating func take(_ message: Message, _ path: String, _ followsCall: Bool) throws(APIError) {

@@ -20,7 +20,8 @@ extension PublicAPI {
             isAllNew ? ([], asked.messages) : HistoryReconciliation.split(asked.messages)
         var order = TurnOrder(
             agent: try agent(named: asked.model, param: "model"), prior: prior, new: new,
-            after: asked.previous?.turn, instructions: asked.allInstructions, overrides: asked.overrides)
+            after: asked.previous?.turn, instructions: asked.allInstructions, overrides: asked.overrides,
+            functions: asked.functions, field: "input")
         if let decisions = asked.decisions {
             try decisions.order(&order, after: asked.previous, in: named)
         } else {

@@ -35,9 +35,12 @@ struct ChatStreamEncoder {
     }
 
     /// The reply's end, sent once the turn is durable.
-    mutating func end(_ reason: FinishReason, usage: TokenUsage) -> ByteBuffer {
+    ///
+    /// - Parameter calls: for the client to carry out; a chunk each, whole.
+    mutating func end(_ reason: FinishReason, calls: [ToolCall] = [], usage: TokenUsage) -> ByteBuffer {
         json.reset()
         if !sawText { appendDelta("") }
+        for (index, call) in calls.enumerated() { append(call, index) }
         append(delta: nil, finish: reason.rawValue)
         if includeUsage {
             json.raw(envelope)
@@ -64,6 +67,13 @@ struct ChatStreamEncoder {
         bytes.writeBytes(error.json)
         bytes.writeStaticString("\n\n")
         return bytes
+    }
+
+    private mutating func append(_ call: ToolCall, _ index: Int) {
+        json.raw(envelope)
+        json.frame(",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[")
+        call.write(into: &json, index: index)
+        json.frame("]},\"finish_reason\":null}]}\n\n")
     }
 
     private mutating func appendDelta(_ text: String) {
@@ -93,7 +103,8 @@ struct ChatStreamEncoder {
 /// The whole reply of a request that doesn't stream.
 enum ChatCompletion {
     static func encode(
-        turn: TurnID, created: Int64, model: String, text: String, finish: FinishReason, usage: TokenUsage
+        turn: TurnID, created: Int64, model: String, text: String, calls: [ToolCall] = [],
+        finish: FinishReason, usage: TokenUsage
     ) -> [UInt8] {
         var json = JSONWriter(capacity: 512 + text.utf8.count)
         json.beginObject()
@@ -108,7 +119,18 @@ enum ChatCompletion {
         json.key("message")
         json.beginObject()
         json.field("role", "assistant")
-        json.field("content", text)
+        if text.isEmpty, !calls.isEmpty {
+            json.key("content")
+            json.null()
+        } else {
+            json.field("content", text)
+        }
+        if !calls.isEmpty {
+            json.key("tool_calls")
+            json.beginArray()
+            for call in calls { call.write(into: &json) }
+            json.endArray()
+        }
         json.endObject()
         json.field("finish_reason", finish.rawValue)
         json.endObject()
@@ -126,6 +148,22 @@ extension TokenUsage {
         json.field("prompt_tokens", promptTokens)
         json.field("completion_tokens", completionTokens)
         json.field("total_tokens", totalTokens)
+        json.endObject()
+    }
+}
+
+extension ToolCall {
+    /// - Parameter index: of a chunk's.
+    fileprivate func write(into json: inout JSONWriter, index: Int? = nil) {
+        json.beginObject()
+        if let index { json.field("index", index) }
+        json.field("id", id)
+        json.field("type", "function")
+        json.key("function")
+        json.beginObject()
+        json.field("name", name)
+        json.field("arguments", arguments)
+        json.endObject()
         json.endObject()
     }
 }

@@ -43,8 +43,12 @@ enum ResponseItemID {
         "\(kind)_\(turn.value)_\(part)_\(index)"
     }
 
-    /// Of a message that came in.
-    static func input(_ turn: TurnID, index: Int) -> String { "msg_\(turn.value)_in_\(index)" }
+    /// Of a message that came in, or of an answer or a call.
+    ///
+    /// - Parameter call: among those of the message.
+    static func input(_ kind: StaticString, _ turn: TurnID, index: Int, call: Int? = nil) -> String {
+        "\(kind)_\(turn.value)_in_\(index)" + (call.map { ".\($0)" } ?? "")
+    }
 
     /// The turn that an item is of; nil where the text names no item.
     static func turn(of text: String) -> TurnID? {

@@ -17,6 +17,7 @@ struct ResponseObject: Sendable {
     private var metadata: [(name: String, value: String)] = []
     private var previous: ResponseID?
     private var overrides = SamplingOverrides()
+    private var functions = ClientFunctions()
     private let turn: TurnID
     /// Seconds since 1970.
     private let createdAt: Int64
@@ -37,6 +38,7 @@ struct ResponseObject: Sendable {
         metadata = asked.metadata
         previous = asked.previous
         overrides = asked.overrides
+        functions = asked.functions
         turn = opening.turn
         createdAt = opening.known.map { $0.turn.startedAt / 1000 } ?? Int64(Date().timeIntervalSince1970)
         output = ResponseOutput(turn: opening.turn, part: opening.part, serverLabel: serverLabel)
@@ -73,7 +75,7 @@ struct ResponseObject: Sendable {
         case .failed: state = .failed(.brokenOff)
         case .running: return []
         }
-        return output.end(state == .completed ? .completed : .incomplete)
+        return output.end(state == .completed ? .completed : .incomplete, asking: turn.clientCalls)
     }
 
     /// The turn is durable.
@@ -89,7 +91,8 @@ struct ResponseObject: Sendable {
             state = .completed
             completedAt = now
         }
-        return output.end(state == .completed ? .completed : .incomplete)
+        return output.end(
+            state == .completed ? .completed : .incomplete, asking: goesOn ? [] : report.turn.clientCalls)
     }
 
     mutating func fail(_ error: APIError) -> [ResponseOutput.Change] {
@@ -170,7 +173,7 @@ extension ResponseObject {
         if let limit = overrides.maxTokens { json.int(limit) } else { json.null() }
         json.metadata(metadata)
         json.field("model", model)
-        json.field("parallel_tool_calls", true)
+        json.field("parallel_tool_calls", functions.callsInParallel ?? true)
         json.key("previous_response_id")
         if let previous { json.string(previous.text) } else { json.null() }
         json.field("store", true)
@@ -178,11 +181,40 @@ extension ResponseObject {
         if let value = overrides.temperature { json.double(value) } else { json.null() }
         json.key("text")
         json.literal(#"{"format":{"type":"text"}}"#)
-        json.field("tool_choice", "auto")
-        json.key("tools")
-        json.literal("[]")
+        functions.write(into: &json)
         json.key("top_p")
         if let value = overrides.topP { json.double(value) } else { json.null() }
+    }
+}
+
+extension ClientFunctions {
+    /// The members `tool_choice` and `tools`.
+    fileprivate func write(into json: inout JSONWriter) {
+        json.key("tool_choice")
+        switch choice {
+        case .auto: json.string("auto")
+        case .none: json.string("none")
+        case .required: json.string("required")
+        case .function(let name):
+            json.beginObject()
+            json.field("type", "function")
+            json.field("name", name)
+            json.endObject()
+        }
+        json.key("tools")
+        json.beginArray()
+        for function in functions {
+            json.beginObject()
+            json.field("type", "function")
+            json.field("name", function.name)
+            json.field("description", function.description)
+            json.key("parameters")
+            json.raw(function.parameters.utf8)
+            json.key("strict")
+            if let isStrict = function.isStrict { json.bool(isStrict) } else { json.null() }
+            json.endObject()
+        }
+        json.endArray()
     }
 }
 

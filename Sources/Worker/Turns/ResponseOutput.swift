@@ -24,6 +24,14 @@ struct ResponseOutput: Sendable {
         var result: ToolResult?
         /// Of a message.
         var text = ""
+
+        /// The call is the client's to carry out.
+        var isClients: Bool { call?.byClient == true }
+
+        fileprivate var type: String {
+            guard call != nil else { return "message" }
+            return isRequest ? "mcp_approval_request" : isClients ? "function_call" : "mcp_call"
+        }
     }
 
     /// What an event changes, by the item's index.
@@ -77,6 +85,8 @@ struct ResponseOutput: Sendable {
     }
 
     private mutating func take(_ call: ToolCall) -> [Change] {
+        // It is told when it is known that the turn ends with it.
+        guard call.byClient != true else { return [] }
         guard call.approval != nil else {
             return reached == part ? endMessage() + [begin(Item(id: id("mcp"), call: call))] : []
         }
@@ -97,9 +107,14 @@ struct ResponseOutput: Sendable {
 
     /// Nothing comes after. A reply of no words is an empty message.
     ///
-    /// - Parameter status: of a message that was being written.
-    mutating func end(_ status: Status) -> [Change] {
-        var changes: [Change] = []
+    /// - Parameters:
+    ///   - status: of a message that was being written.
+    ///   - calls: with which the turn ends, for the client to carry out.
+    mutating func end(_ status: Status, asking calls: [ToolCall] = []) -> [Change] {
+        var changes = calls.isEmpty ? [] : endMessage()
+        for call in calls {
+            changes += [begin(Item(id: id("fc"), call: call)), end(items.count - 1, .completed)]
+        }
         if items.isEmpty, status == .completed { changes.append(begin(Item(id: id("msg")))) }
         for index in items.indices where items[index].status == .inProgress {
             changes.append(end(index, items[index].call == nil ? status : .incomplete))
@@ -144,10 +159,13 @@ extension ResponseOutput {
     func write(_ item: Item, into json: inout JSONWriter, isBegin: Bool = false) {
         json.beginObject()
         json.field("id", item.id)
-        json.field(
-            "type", item.isRequest ? "mcp_approval_request" : item.call == nil ? "message" : "mcp_call")
+        json.field("type", item.type)
         if !item.isRequest { json.field("status", item.status.rawValue) }
-        if let call = item.call {
+        if let call = item.call, item.isClients {
+            json.field("call_id", call.id)
+            json.field("name", call.name)
+            json.field("arguments", isBegin ? "" : call.arguments)
+        } else if let call = item.call {
             json.field("server_label", serverLabel)
             json.field("name", call.name)
             json.field("arguments", isBegin && !item.isRequest ? "" : call.arguments)

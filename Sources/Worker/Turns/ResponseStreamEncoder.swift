@@ -117,7 +117,13 @@ struct ResponseStreamEncoder: Sendable {
     private mutating func writeBegin(_ item: ResponseOutput.Item, _ index: Int) {
         writeItem("response.output_item.added", item, index, isBegin: true)
         if item.isRequest { return }
-        if let call = item.call {
+        if let call = item.call, item.isClients {
+            event("response.function_call_arguments.delta", item, index) { $0.field("delta", call.arguments) }
+            event("response.function_call_arguments.done", item, index) { json in
+                json.field("name", call.name)
+                json.field("arguments", call.arguments)
+            }
+        } else if let call = item.call {
             event("response.mcp_call.in_progress", item, index) { _ in }
             event("response.mcp_call_arguments.delta", item, index) { $0.field("delta", call.arguments) }
             event("response.mcp_call_arguments.done", item, index) { $0.field("arguments", call.arguments) }
@@ -132,7 +138,7 @@ struct ResponseStreamEncoder: Sendable {
     }
 
     private mutating func writeEnd(_ item: ResponseOutput.Item, _ index: Int) {
-        if item.isRequest {
+        if item.isRequest || item.isClients {
             // It is whole from its begin.
             return writeItem("response.output_item.done", item, index)
         }

@@ -184,12 +184,20 @@ struct TurnConductor: Sendable {
             let prior = engine.guards.redaction.redacted(order.prior, except: visible)
             fit = .of(prior: prior, context: visible, turnCount: turnCount)
         }
-        var messages = fit.carried + order.new
+        var messages: [Message]
         var fork = fit.forkedAfter
         let steps = Array(known?.turn.steps ?? [])
         if !steps.isEmpty, let turn = known?.turn {
             messages = turn.messages.dropLast(steps.count)
             fork = turn.forkedAfter
+        } else {
+            do throws(ClientAnswers.Fault) {
+                messages =
+                    try fit.carried
+                    + ClientAnswers.named(
+                        order.new, carried: fit.carried,
+                        after: HistoryReconciliation.visible(context, from: fork))
+            } catch { throw APIError(error, field: order.field) }
         }
         let input = TurnInput(
             turnID: opening.turn, sessionID: held.scope.sessionID, agent: opening.agent, messages: messages,
@@ -197,7 +205,8 @@ struct TurnConductor: Sendable {
             history: HistoryReconciliation.visible(context, from: fork),
             rollingSummary: view.rollingSummary, activatedSkills: view.activatedSkills,
             instructions: order.instructions,
-            overrides: order.overrides, requestDigest: order.digest ?? known?.turn.requestDigest)
+            overrides: order.overrides, clientFunctions: order.functions,
+            requestDigest: order.digest ?? known?.turn.requestDigest)
         return (input, fork)
     }
 

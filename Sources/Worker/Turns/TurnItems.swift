@@ -31,22 +31,46 @@ struct TurnItems {
     private var messages: [Item] {
         let hasReply = turn.inputCount == nil && turn.messages.last?.role == .assistant
         let input = turn.messages.prefix(turn.inputCount ?? turn.messages.count - (hasReply ? 1 : 0))
-        return input.enumerated().map { index, message in
-            Self.item(ResponseItemID.input(turn.id, index: index), "message") { json in
-                json.field("status", "completed")
-                json.field("role", message.role.rawValue)
-                json.key("content")
-                json.beginArray()
-                if message.role == .assistant {
-                    ResponseOutput.writePart(message.content, into: &json)
-                } else {
-                    json.beginObject()
-                    json.field("type", "input_text")
-                    json.field("text", message.content)
-                    json.endObject()
-                }
-                json.endArray()
+        return input.enumerated().flatMap { index, message in
+            guard message.role != .tool else { return [answer(message, index)] }
+            let calls = (message.toolCalls ?? []).enumerated().map { self.call($1, index, $0) }
+            return (message.content.isEmpty && !calls.isEmpty ? [] : [said(message, index)]) + calls
+        }
+    }
+
+    private func said(_ message: Message, _ index: Int) -> Item {
+        Self.item(ResponseItemID.input("msg", turn.id, index: index), "message") { json in
+            json.field("status", "completed")
+            json.field("role", message.role.rawValue)
+            json.key("content")
+            json.beginArray()
+            if message.role == .assistant {
+                ResponseOutput.writePart(message.content, into: &json)
+            } else {
+                json.beginObject()
+                json.field("type", "input_text")
+                json.field("text", message.content)
+                json.endObject()
             }
+            json.endArray()
+        }
+    }
+
+    /// Of a history that the client brought.
+    private func call(_ call: ToolCall, _ index: Int, _ place: Int) -> Item {
+        Self.item(ResponseItemID.input("fc", turn.id, index: index, call: place), "function_call") { json in
+            json.field("status", "completed")
+            json.field("call_id", call.id)
+            json.field("name", call.name)
+            json.field("arguments", call.arguments)
+        }
+    }
+
+    private func answer(_ message: Message, _ index: Int) -> Item {
+        Self.item(ResponseItemID.input("fco", turn.id, index: index), "function_call_output") { json in
+            json.field("status", "completed")
+            json.field("call_id", message.toolCallID ?? "")
+            json.field("output", message.content)
         }
     }
 

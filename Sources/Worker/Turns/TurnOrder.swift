@@ -14,6 +14,10 @@ struct TurnOrder: Sendable {
     /// The client's own system message, for this turn only.
     var instructions: String?
     var overrides = SamplingOverrides()
+    /// That the client carries out itself.
+    var functions = ClientFunctions()
+    /// The field of the body that holds the messages.
+    var field = "messages"
     /// Chosen by the client; minted where it chose none.
     var turnID: TurnID?
     /// Of the request's body, so that a retry without an id can be told.

@@ -1,0 +1,223 @@
+/// Reads the functions that a client brings with a turn, `tools` and `tool_choice` of OpenAI's two APIs, and the calls of them in a history.
+import Agent
+import Memory
+
+/// Collects the fields in whatever order they come; `made` says whether they fit each other.
+struct ClientFunctionsReader: Sendable {
+    /// OpenAI's own bound.
+    static let maximum = 128
+    static let maximumNameBytes = 64
+
+    /// Where a function's members stand: the chat API has them in a member `function`, the Responses API beside `type`.
+    enum Shape: Sendable { case nested, flat }
+
+    private let shape: Shape
+    private var functions: [ChatFunction] = []
+    private var choice = FunctionChoice.auto
+    private var callsInParallel: Bool?
+
+    init(_ shape: Shape) { self.shape = shape }
+
+    mutating func readTools(_ reader: inout FieldReader) throws(APIError) {
+        functions = []
+        if try reader.null() { return }
+        var names: Set<String> = []
+        try reader.beginArray()
+        while try reader.nextElement(atMost: Self.maximum) {
+            let path = reader.path
+            let function = try readTool(&reader, at: path)
+            guard names.insert(function.name).inserted else {
+                throw .invalid(
+                    path, "Two of `tools` are called `\(function.name)`: give each a name of its own.")
+            }
+            functions.append(function)
+        }
+    }
+
+    mutating func readChoice(_ reader: inout FieldReader) throws(APIError) {
+        let path = reader.path
+        if try reader.null() {
+            choice = .auto
+        } else if try reader.kind() == .string {
+            switch try reader.string() {
+            case "auto": choice = .auto
+            case "none": choice = .none
+            case "required": choice = .required
+            default:
+                throw .invalid(
+                    path, "`\(path)` must be auto, none, required, or an object that names a function.")
+            }
+        } else {
+            let (type, name) = try readChoiceObject(&reader)
+            guard type == "function" else {
+                throw .unsupported(path, "Only a choice of type `function` is supported in `\(path)`.")
+            }
+            guard let name else { throw .invalid(path, "`\(path)` must name a function.") }
+            choice = .function(name)
+        }
+    }
+
+    mutating func readParallel(_ reader: inout FieldReader) throws(APIError) {
+        callsInParallel = try reader.bool()
+    }
+
+    /// What is offered to the agents: nothing where the client chose that none of its functions be called.
+    func made() throws(APIError) -> ClientFunctions {
+        switch choice {
+        case .none: return ClientFunctions()
+        case .required where functions.isEmpty:
+            throw .invalid("tool_choice", "`tool_choice` is `required`, and there are no `tools` to call.")
+        case .function(let name) where !functions.contains(where: { $0.name == name }):
+            throw .invalid("tool_choice", "`tool_choice` names `\(name)`, which is none of `tools`.")
+        case .auto, .required, .function:
+            return ClientFunctions(functions, choice: choice, callsInParallel: callsInParallel)
+        }
+    }
+
+    private func readTool(_ reader: inout FieldReader, at path: String) throws(APIError) -> ChatFunction {
+        var type: String?
+        var function = ReadFunction()
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "type": type = try reader.string()
+            case "function" where shape == .nested:
+                try reader.beginObject()
+                while let member = try reader.nextField() { try function.read(member, from: &reader) }
+            case _ where shape == .flat: try function.read(field, from: &reader)
+            default: try reader.skip()
+            }
+        }
+        guard type == "function" else {
+            throw .unsupported(
+                path,
+                "Only tools of type `function` can be brought; `\(path)` is `\(type ?? "?")`. Servers of tools belong to the pool's "
+                    + "manifest.")
+        }
+        let field = path + (shape == .nested ? ".function.name" : ".name")
+        guard let name = function.name, (1...Self.maximumNameBytes).contains(name.utf8.count),
+            name.utf8.allSatisfy(Self.isOfName)
+        else {
+            throw .invalid(
+                field,
+                "`\(field)` must have 1 to \(Self.maximumNameBytes) letters (a to z), digits, `_` and `-`.")
+        }
+        return ChatFunction(
+            name: name, description: function.description, parameters: function.parameters,
+            isStrict: function.isStrict)
+    }
+
+    private func readChoiceObject(
+        _ reader: inout FieldReader
+    ) throws(APIError) -> (type: String?, name: String?) {
+        var (type, name): (String?, String?)
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "type": type = try reader.string()
+            case "name" where shape == .flat: name = try reader.string()
+            case "function" where shape == .nested:
+                name = try reader.member("name") { r throws(APIError) in try r.string() }
+            default: try reader.skip()
+            }
+        }
+        return (type, name)
+    }
+
+    private static func isOfName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+}
+
+private struct ReadFunction {
+    var name: String?
+    var description = ""
+    /// Of a function without arguments the field may be left out.
+    var parameters = #"{"type":"object","properties":{}}"#
+    var isStrict: Bool?
+
+    mutating func read(_ member: String, from reader: inout FieldReader) throws(APIError) {
+        switch member {
+        case "name": name = try reader.string()
+        case "description": description = try reader.string() ?? ""
+        case "parameters":
+            if try reader.null() { return }
+            parameters = String(decoding: try reader.rawObject(), as: UTF8.self)
+        case "strict": isStrict = try reader.bool()
+        default: try reader.skip()
+        }
+    }
+}
+
+extension ToolCall {
+    /// One of an assistant message's `tool_calls`: a client's history holds none but those of its own functions.
+    init(from reader: inout FieldReader) throws(APIError) {
+        let path = reader.path
+        var (id, name, arguments): (String?, String?, String?)
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "id": id = try reader.string()
+            case "function":
+                try reader.beginObject()
+                while let member = try reader.nextField() {
+                    switch member {
+                    case "name": name = try reader.string()
+                    case "arguments": arguments = try reader.string()
+                    default: try reader.skip()
+                    }
+                }
+            default: try reader.skip()
+            }
+        }
+        guard let id, !id.isEmpty else { throw .invalid(path + ".id", "`\(path).id` is missing.") }
+        guard let name, !name.isEmpty else {
+            throw .invalid(path + ".function.name", "`\(path).function.name` is missing.")
+        }
+        self.init(id: id, name: name, arguments: arguments ?? "", byClient: true)
+    }
+}
+
+extension ToolCall {
+    /// An item of type `function_call`, out of an earlier response's output.
+    init(item reader: inout FieldReader) throws(APIError) {
+        let path = reader.path
+        var (id, name, arguments): (String?, String?, String?)
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "call_id": id = try reader.string()
+            case "name": name = try reader.string()
+            case "arguments": arguments = try reader.string()
+            default: try reader.skip()
+            }
+        }
+        guard let id, !id.isEmpty else { throw .invalid(path + ".call_id", "`\(path).call_id` is missing.") }
+        guard let name, !name.isEmpty else { throw .invalid(path + ".name", "`\(path).name` is missing.") }
+        self.init(id: id, name: name, arguments: arguments ?? "", byClient: true)
+    }
+}
+
+extension Message {
+    /// An item of type `function_call_output`: what came of a call.
+    init(answer reader: inout FieldReader) throws(APIError) {
+        let path = reader.path
+        var (id, output): (String?, String?)
+        try reader.beginObject()
+        while let field = try reader.nextField() {
+            switch field {
+            case "call_id": id = try reader.string()
+            case "output": output = try reader.text(types: ["input_text", "output_text"])
+            default: try reader.skip()
+            }
+        }
+        guard let id, !id.isEmpty else { throw .invalid(path + ".call_id", "`\(path).call_id` is missing.") }
+        guard let output else { throw .invalid(path + ".output", "`\(path).output` is missing.") }
+        self.init(role: .tool, content: output, toolCallID: id)
+    }
+}
