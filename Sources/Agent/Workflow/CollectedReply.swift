@@ -76,7 +76,11 @@ public struct CollectedReply: Sendable, Equatable {
         for (index, call) in calls.sorted(by: { $0.key < $1.key }) {
             var (id, number) = (call.id, taken.count + 1)
             while id.isEmpty || taken.contains(id) {
-                id = "call_\(number)"
+                // A client may have calls in its history that ours has no more: only chance keeps from their ids.
+                id =
+                    "call_"
+                    + (clientFunctions.isEmpty
+                        ? "\(number)" : String(UInt64.random(in: .min ... .max), radix: 36))
                 number += 1
             }
             taken.insert(id)

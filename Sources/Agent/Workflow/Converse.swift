@@ -153,7 +153,7 @@ extension TurnEngine {
                     sampling: input.overrides,
                     timeout: timeout),
                 timeout: timeout, clientLeft: around.clientLeft, emit: emit, preface: state.takeUntold(),
-                callIDs: state.steps.callIDs,
+                callIDs: state.takenCallIDs,
                 clientFunctions: Set(toolbox.clientFunctions.map(\.name))))
         if state.timings.firstToken == nil {
             state.timings.firstToken = conversation.firstDelta.map { around.started.duration(to: $0) }

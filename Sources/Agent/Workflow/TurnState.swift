@@ -60,6 +60,14 @@ public struct TurnState: Sendable {
         }
     }
 
+    /// What no new call may be named. Some models' servers count calls anew in each reply; clients tell those of a whole conversation
+    /// apart by their ids.
+    var takenCallIDs: Set<String> {
+        guard !input.clientFunctions.functions.isEmpty else { return steps.callIDs }
+        let said = input.history.flatMap(\.turn.messages) + input.messages
+        return steps.callIDs.union(said.lazy.flatMap { $0.toolCalls ?? [] }.map(\.id))
+    }
+
     /// There is nothing to store: the model gave no reply.
     var isUnanswered: Bool {
         isUnstorable

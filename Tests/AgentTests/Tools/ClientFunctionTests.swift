@@ -174,6 +174,22 @@ import Testing
         #expect(body["tool_choice"]?["function"]?["name"] == "open_page")
     }
 
+    @Test("Their calls have ids that no call of the conversation has, whatever the model's server calls them")
+    func ids() async throws {
+        let recorder = TurnRecorder()
+        let before = Turn(
+            id: .mint(),
+            messages: user("q") + [
+                Message(role: .assistant, content: "", toolCalls: [Self.call]), answer("x", to: "call_1"),
+                Message(role: .assistant, content: "done"),
+            ], agent: "assistant", startedAt: 0, finishedAt: 0)
+        try await run(
+            recorder, ToolDesk(), user(#"[[["open_page","1"],["open_page","2"]]]"#),
+            after: [StoredTurn(sequence: 1, turn: before)])
+        let ids = try #require(recorder.committed.first).clientCalls.map(\.id)
+        #expect(Set(ids).count == 2 && !ids.contains("call_1"))
+    }
+
     @Test("Answers alone choose no agent: whoever called the functions goes on")
     func routing() async throws {
         let spec = try AgentPoolSpec.parse(
