@@ -61,6 +61,16 @@ extension AgentPoolSpec.Guard.Injection {
         InjectionMarker.found(in: text).map { [notice(.summary, "", $0)] } ?? []
     }
 
+    /// What there is to tell of the answers with which a turn begins: those of the client's own functions.
+    func notices(ofAnswers messages: [Message]) -> [TurnEvent] {
+        messages.compactMap { message in
+            guard message.role == .tool, let marker = InjectionMarker.found(in: message.content) else {
+                return nil
+            }
+            return notice(.tool, message.toolCallID ?? "", marker)
+        }
+    }
+
     private func notice(
         _ source: GuardNotice.Suspicion.Source, _ id: String, _ marker: InjectionMarker
     ) -> TurnEvent {

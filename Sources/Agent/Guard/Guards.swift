@@ -57,7 +57,9 @@ extension TurnEngine {
     func judge(_ state: inout TurnState) async -> [TurnEvent] {
         let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
         let messages = instructions + state.input.messages
-        let notices = guards.injection.notices(ofSummary: state.input.rollingSummary)
+        let notices =
+            guards.injection.notices(ofSummary: state.input.rollingSummary)
+            + guards.injection.notices(ofAnswers: state.input.messages)
         // With steps on record the turn goes on: its messages are the stored ones, which were judged when it began, and calls were made
         // since. A refusal now, above all for want of a verdict, would eat a person's approval and leave the turn running for ever.
         guard state.input.steps.isEmpty else {

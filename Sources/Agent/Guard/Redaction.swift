@@ -115,7 +115,8 @@ public struct Redaction: Sendable {
     public func redacted(_ message: Message) -> Message {
         guard !isIdle else { return message }
         var message = message
-        message.content = redacted(message.content)
+        message.content =
+            message.role == .tool ? redacted(answer: message.content) : redacted(message.content)
         message.name = message.name.map { redacted($0) as String }
         message.toolCalls = message.toolCalls?.map { call in
             var call = call

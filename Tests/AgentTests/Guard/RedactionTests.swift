@@ -51,6 +51,16 @@ import Testing
         #expect(kept == #"{"user":"4111111111111111","input":[{"role":"user","content":"[redacted]"}]}"#)
     }
 
+    @Test("A message of a tool's, whoever brings it, is redacted as JSON where it is JSON")
+    func toolMessage() throws {
+        let redaction = try Self.redaction(Self.cards)
+        let answer = Message(
+            role: .tool, content: #"{"card":"4111111111111\u003111","n":7}"#, toolCallID: "c")
+        #expect(redaction.redacted(answer).content == #"{"card":"[card]","n":7}"#)
+        let words = Message(role: .tool, content: "It is 4111111111111111.", toolCallID: "c")
+        #expect(redaction.redacted(words).content == "It is [card].")
+    }
+
     @Test("However a model cuts its reply, what is passed on is the whole reply redacted", arguments: 1...40)
     func streams(size: Int) throws {
         let redaction = try Self.redaction(Self.cards)
