@@ -77,9 +77,9 @@ public struct Turn: Codable, Hashable, Sendable {
 
     /// The calls with which the turn ends: its client is to carry them out, and to bring their answers with the next one.
     public var clientCalls: [ToolCall] {
-        guard ending == .complete, let asked = messages.lastIndex(where: { $0.role == .assistant }) else {
-            return []
-        }
+        guard ending == .complete, let asked = messages.lastIndex(where: { $0.role == .assistant }),
+            asked >= inputCount ?? messages.count - 1
+        else { return [] }
         let answered = Set(messages[asked...].compactMap(\.toolCallID))
         return (messages[asked].toolCalls ?? []).filter { $0.byClient == true && !answered.contains($0.id) }
     }

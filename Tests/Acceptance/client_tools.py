@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletionMessageFunctionToolCall
 
 from kit.checks import Checks, alone
 from kit.client import Client
-from kit.model import INSTRUCTIONS, ModelServer
+from kit.model import INSTRUCTIONS, Ask, ModelServer, Reply
 from kit.responses import client_of, refused
 from kit.told_calls import calls_what_it_is_told
 from kit.tool_server import ToolServer
@@ -178,6 +178,44 @@ def is_strict(checks: Checks, sdk: openai.OpenAI, model: ModelServer) -> None:
     checks.holds("the model sees no call without an answer", not any(m.get("tool_calls") for m in prompt))
 
 
+def waits_for_approval(checks: Checks, sdk: openai.OpenAI, client: Client, tools: ToolServer) -> None:
+    """An answer that fits no call must not eat a person's decision."""
+    paused = client.native(asks(("confirm", {"key": "k8", "milliseconds": 0})), "approval", "turn-1")
+    waiting = [value["id"] for name, value in paused.events if name == "approval.required"]
+    checks.equal("a call waits for a person", len(waiting), 1)
+    refused(
+        checks,
+        openai.BadRequestError,
+        "an answer to a call that is not the client's",
+        lambda: sdk.chat.completions.create(
+            model="assistant",
+            messages=[{"role": "tool", "tool_call_id": waiting[0], "content": "x"}],
+            extra_headers={"X-Session-Id": "approval"},
+        ),
+    )
+    decision = {"turn_id": "turn-1", "approvals": [{"call_id": waiting[0], "approve": True}]}
+    turn = client.stream("/v1/sessions/approval/approvals", decision)
+    checks.holds("the call waits still, and is approved", "k8" in turn.text, turn.text)
+    done = [one for one in tools.ledger()["executions"] if one["key"] == "k8"]
+    checks.equal("and made, once", len(done), 1)
+
+
+def is_brought_again(checks: Checks, sdk: openai.OpenAI, breaks: list[str]) -> None:
+    """The turn of the answers breaks off; its client sends them again."""
+    chat = Chat(sdk, False, "broken")
+    chat.messages.append({"role": "user", "content": weather("Oslo")})
+    [call] = chat.ask()
+    chat.messages = [{"role": "tool", "tool_call_id": call.id, "content": "Oslo is sunny"}]
+    breaks.append("Oslo is sunny")
+    try:
+        chat.ask()
+        checks.holds("the turn of the answers breaks off", False)
+    except openai.APIError as error:
+        checks.holds("the turn of the answers breaks off", not breaks, error)
+    chat.ask()
+    checks.equal("its answers may be sent again", chat.messages[-1]["content"], "Told: Oslo is sunny")
+
+
 def responds(checks: Checks, sdk: openai.OpenAI, tools: ToolServer, model: ModelServer) -> None:
     for stream in (False, True):
         what = f"responses, stream {stream}"
@@ -243,9 +281,17 @@ def response(sdk: openai.OpenAI, stream: bool, given: Any, **more: Any) -> Any:
 
 
 def program(checks: Checks) -> None:
-    model, tools = ModelServer(calls_what_it_is_told), ToolServer()
+    breaks: list[str] = []
+
+    def reply(ask: Ask) -> Reply:
+        if breaks and ask.kind == "chat" and breaks[0] in ask.answers:
+            breaks.pop()
+            return Reply(["Half", "a", "sentence"], cut_at=2)
+        return calls_what_it_is_told(ask)
+
+    model, tools = ModelServer(reply), ToolServer()
     agent = {"name": "assistant", "instructions": INSTRUCTIONS, "model": "chat", "tools": ["desk"]}
-    servers = [{"name": "desk", "url": tools.url}]
+    servers = [{"name": "desk", "url": tools.url, "requireApproval": ["confirm"]}]
     with Worker(manifest(model, auth={"mode": "None"}, agents=[agent], mcpServers=servers)) as worker:
         sdk = client_of(f"{worker.url}/v1")
         loops(checks, sdk, model)
@@ -253,6 +299,8 @@ def program(checks: Checks) -> None:
         outlives_a_kill(checks, worker, model)
         sdk = client_of(f"{worker.url}/v1")
         is_strict(checks, sdk, model)
+        waits_for_approval(checks, sdk, Client(worker.port), tools)
+        is_brought_again(checks, sdk, breaks)
         responds(checks, sdk, tools, model)
     tools.close()
     model.close()

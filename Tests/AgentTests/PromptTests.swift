@@ -1,5 +1,6 @@
 import Foundation
 import Memory
+import PoolAPI
 import Testing
 
 @testable import Agent
@@ -171,6 +172,39 @@ import Testing
         let user = Message(role: .user, content: "again")
         #expect(ToolPairing.repaired([user, asking, user, asking, answer]) == [user, user, asking, answer])
         #expect(ToolPairing.repaired([user, asking, answer, user, answer]) == [user, asking, answer, user])
+    }
+
+    @Test("The turn whose calls are answered is sent however long it is, and no other one over the bound")
+    func longTurn() {
+        let call = ToolCall(id: "c1", name: "f", arguments: "{}", byClient: true)
+        let long = String(repeating: "x", count: 2000)
+        let context = [
+            StoredTurn(
+                sequence: 1,
+                turn: Turn(
+                    id: .mint(), messages: [Message(role: .user, content: long)], agent: "a", startedAt: 0,
+                    finishedAt: 0)),
+            StoredTurn(
+                sequence: 2,
+                turn: Turn(
+                    id: .mint(),
+                    messages: [
+                        Message(role: .user, content: long),
+                        Message(role: .assistant, content: "", toolCalls: [call]),
+                    ], agent: "a", startedAt: 0, finishedAt: 0)),
+        ]
+        var limits = Prompt.Limits()
+        limits.context = 1000
+        func roles(_ message: Message) -> [JSONValue?] {
+            var writer = JSONWriter()
+            Prompt(instructions: "", context: context, newMessages: [message]).write(limits, to: &writer)
+            let sent = JSONValue(json: String(decoding: writer.bytes, as: UTF8.self))
+            guard case .array(let messages)? = sent else { return [] }
+            return messages.map { $0["role"] }
+        }
+        let answer = Message(role: .tool, content: "x", toolCallID: "c1")
+        #expect(roles(answer) == ["system", "user", "assistant", "tool"])
+        #expect(roles(Message(role: .user, content: "x")) == ["system", "user"])
     }
 
     @Test(

@@ -3,6 +3,7 @@ import Agent
 import Foundation
 import Memory
 import NIOCore
+import PoolAPI
 import Testing
 
 @testable import Worker
@@ -43,7 +44,8 @@ struct ClientFunctionsTests {
         let request = try chat(
             """
             "tool_choice":{"type":"function","function":{"name":"open_page"}},"parallel_tool_calls":false,
-            "tools":[{"type":"function","function":{"parameters":{ "type" : "object" },"strict":true,
+            "tools":[{"type":"function","function":{"parameters":{ "type" :
+              "object",\t"title": " a \\" b "},"strict":true,
             "name":"open_page","description":"Opens."}},{"function":{"name":"close-2"},"type":"function"}]
             """)
         #expect(
@@ -51,7 +53,8 @@ struct ClientFunctionsTests {
                 == ClientFunctions(
                     [
                         ChatFunction(
-                            name: "open_page", description: "Opens.", parameters: #"{ "type" : "object" }"#,
+                            name: "open_page", description: "Opens.",
+                            parameters: #"{"type":"object","title":" a \" b "}"#,
                             isStrict: true),
                         ChatFunction(
                             name: "close-2", description: "",
@@ -61,10 +64,10 @@ struct ClientFunctionsTests {
         #expect(try chat(#""tools":[],"tool_choice":"auto""#).functions == ClientFunctions())
     }
 
-    @Test("that may not be called are not offered")
-    func choiceNone() throws {
+    @Test("are held to what the client chose")
+    func choices() throws {
         let tools = #""tools":[{"type":"function","function":{"name":"f"}}]"#
-        #expect(try chat(tools + #","tool_choice":"none""#).functions.functions.isEmpty)
+        #expect(try chat(tools + #","tool_choice":"none""#).functions.choice == .none)
         #expect(try chat(tools + #","tool_choice":"required""#).functions.choice == .required)
     }
 
@@ -160,11 +163,85 @@ struct ClientFunctionsTests {
         let pool = ToolCall(id: "p", name: "look_up", arguments: "{}")
         let first = Message(
             role: .assistant, content: "",
-            toolCalls: [pool, ToolCall(id: "c", name: "f", arguments: "", byClient: true)])
+            toolCalls: [pool, call("c")])
         let stored = try turn(
             [user("q"), first, Message(role: .tool, content: "x", toolCallID: "p")], inputs: 1)
         let theirs = [user("q"), asking("c")]
         #expect(HistoryReconciliation.of(prior: theirs, context: [stored], turnCount: 1) == .append)
+    }
+
+    @Test("tell a client's place in the history by their calls: by ids, and by what the arguments mean")
+    func place() throws {
+        func history() throws -> [StoredTurn] {
+            try (1...3).map { number in
+                var stored = try turn([user("q\(number)"), asking("c\(number)")])
+                stored.sequence = number
+                return stored
+            }
+        }
+        func fit(_ prior: [Message]) throws -> HistoryReconciliation {
+            HistoryReconciliation.of(prior: prior, context: try history(), turnCount: 3)
+        }
+        #expect(try fit([asking("c3")]) == .append)
+        #expect(try fit([asking("c2")]).forkedAfter == 2)
+        // A proxy that gives calls other ids brings a history of its own.
+        #expect(try fit([user("q3"), asking("x")]).carried.count == 2)
+        var written = asking("c3")
+        written.toolCalls?[0].arguments = #"{ "n" : "\u00e9\n" }"#
+        #expect(try fit([written]) == .append)
+        written.toolCalls?[0].arguments = #"{"n":"other"}"#
+        #expect(try fit([written]).forkedAfter == 0)
+    }
+
+    @Test(
+        "may have their answers brought again where the turn that had them was cut off, and had called no tools"
+    )
+    func again() throws {
+        let asked = try turn([user("q"), asking("c1")])
+        var cut = try turn([answer("c1"), Message(role: .assistant, content: "Half a")])
+        (cut.sequence, cut.turn.ending) = (2, .cancelled)
+        let fit = HistoryReconciliation.append.answering([answer("c1")], visible: [asked, cut])
+        #expect(fit.forkedAfter == 1)
+        #expect(HistoryReconciliation.append.answering([user("well?")], visible: [asked, cut]) == .append)
+        var whole = cut
+        whole.turn.ending = .complete
+        #expect(HistoryReconciliation.append.answering([answer("c1")], visible: [asked, whole]) == .append)
+        var acted = cut
+        acted.turn.inputCount = 1
+        #expect(HistoryReconciliation.append.answering([answer("c1")], visible: [asked, acted]) == .append)
+    }
+
+    @Test("have their answers taken by the agent that called, and route by what had led to the calls")
+    func asker() throws {
+        var stored = try turn([user("q"), asking("c1")])
+        stored.turn.agent = "billing"
+        #expect(TurnOrder(new: [answer("c1")]).asker(in: [stored]) == "billing")
+        #expect(TurnOrder(new: [answer("c2")]).asker(in: [stored]) == nil)
+        #expect(TurnOrder(new: [answer("c1"), user("well?")]).asker(in: [stored]) == nil)
+        let stateless = TurnOrder(prior: [user("a"), user("pay"), asking("c1")], new: [answer("c1")])
+        #expect(stateless.routed == [user("pay")])
+        #expect(TurnOrder(prior: [user("a")], new: [user("b")]).routed == [user("b")])
+    }
+
+    @Test("are redacted, and so are the calls of a history, whatever else it shares with ours")
+    func redacted() throws {
+        let redaction = try Redaction(
+            try AgentPoolSpec.parse(
+                yaml: "agents: [{name: a, instructions: i}]\nguard: {redact: [{name: code, pattern: '4711'}]}"
+            ).guard)
+        var order = TurnOrder(new: [user("q")])
+        order.functions = ClientFunctions([
+            ChatFunction(name: "f4711", description: "of 4711", parameters: #"{"enum":["4711"]}"#)
+        ])
+        #expect(
+            order.redacted(by: redaction).functions.functions == [
+                ChatFunction(
+                    name: "f4711", description: "of [redacted]", parameters: #"{"enum":["[redacted]"]}"#)
+            ])
+        var theirs = asking("c1")
+        theirs.toolCalls?[0].arguments = #"{"n":"4711"}"#
+        let prior = redaction.redacted([theirs], except: [try turn([user("q"), asking("c9")])])
+        #expect(prior[0].toolCalls?[0].arguments == #"{"n":"[redacted]"}"#)
     }
 
     // MARK: Telling
@@ -227,8 +304,14 @@ struct ClientFunctionsTests {
         let encoded = ResponseStreamEncoder.retold(
             stored, ResponseID(session: try SessionID("s", param: ""), turn: stored.turn.id),
             serverLabel: "pool", after: nil, framing: .untilClose)
-        let names = String(buffer: try #require(encoded)).components(separatedBy: "\n")
-            .filter { $0.hasPrefix("event: ") }.map { $0.dropFirst(7) }
+        let text = String(buffer: try #require(encoded))
+        let names = text.components(separatedBy: "\n").filter { $0.hasPrefix("event: ") }.map {
+            $0.dropFirst(7)
+        }
+        let begun = try #require(
+            text.components(separatedBy: "\n").first { $0.contains("output_item.added") && $0.contains("c1") }
+        )
+        #expect(begun.contains(#""status":"in_progress""#) && begun.contains(#""arguments":"""#))
         #expect(
             names == [
                 "response.created", "response.in_progress", "response.output_item.added",

@@ -56,7 +56,8 @@ extension TurnEngine {
     /// - Returns: what there is to tell.
     func judge(_ state: inout TurnState) async -> [TurnEvent] {
         let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
-        let messages = instructions + state.input.messages
+        let messages =
+            instructions + state.input.clientFunctions.texts + state.input.messages.flatMap(\.judged)
         let notices =
             guards.injection.notices(ofSummary: state.input.rollingSummary)
             + guards.injection.notices(ofAnswers: state.input.messages)
@@ -98,5 +99,12 @@ extension TurnEngine {
             if isRefused { state.failure = .unmoderated }
             return [.guarded(.unmoderated(reason: guards.redaction.redacted(reason), isRefused: isRefused))]
         }
+    }
+}
+
+extension Message {
+    /// The message, and what its calls say: those of a client's own history.
+    fileprivate var judged: [Message] {
+        [self] + (toolCalls ?? []).map { Message(role: .assistant, content: $0.arguments) }
     }
 }

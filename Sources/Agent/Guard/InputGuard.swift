@@ -56,7 +56,8 @@ public struct InputGuard: Sendable {
                 Refusal(
                     rule: "guard.maxInputCharacters",
                     message:
-                        "The new messages have more than \(maxInputCharacters) characters (rule guard.maxInputCharacters). Shorten them."
+                        "The new messages, with the client's own instructions and functions, have more than \(maxInputCharacters) "
+                        + "characters (rule guard.maxInputCharacters). Shorten them."
                 ))
         }
         for rule in forbidden where messages.contains(where: { rule.pattern.isFound(in: $0.content) }) {

@@ -168,6 +168,24 @@ public struct JSONReader: Sendable {
         return bytes[start..<offset]
     }
 
+    /// The next value's text without the white space between its tokens: one line, whatever it was written in.
+    public mutating func readCompact() throws(JSONError) -> [UInt8] {
+        var compact: [UInt8] = []
+        var (isInString, isEscaped) = (false, false)
+        for byte in try readRaw() {
+            if !isInString, byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 { continue }
+            compact.append(byte)
+            if isEscaped {
+                isEscaped = false
+            } else if byte == UInt8(ascii: "\\") {
+                isEscaped = true
+            } else if byte == UInt8(ascii: "\"") {
+                isInString.toggle()
+            }
+        }
+        return compact
+    }
+
     /// Checks that nothing but white space is left.
     public mutating func finish() throws(JSONError) {
         skipSpace()

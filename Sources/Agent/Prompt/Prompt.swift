@@ -138,7 +138,9 @@ public struct Prompt: Sendable {
         while start > context.startIndex {
             let turn = context[start - 1].turn
             bytes += turn.messages.reduce(0) { $0 + $1.content.utf8.count }
-            if bytes > limits.context { break }
+            // Answers that are new need the turn that has their calls, however long it is.
+            let isAnswered = start == context.endIndex && newMessages.first?.role == .tool
+            if bytes > limits.context, !isAnswered { break }
             start -= 1
         }
         guard start > context.startIndex else { return context[...] }

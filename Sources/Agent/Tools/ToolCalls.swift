@@ -98,7 +98,10 @@ struct ToolCalls: Sendable {
                 state.asksClient = true
                 return
             }
-            for call in clients { state.steps.answer(call, .notForClient) }
+            for call in clients {
+                let kept = state.steps.answer(call, unapproved.isEmpty ? .handedOver : .besideApproval)
+                state.untold.append(.toolResult(id: call.id, name: call.name, kept))
+            }
             if !unapproved.isEmpty {
                 for call in unapproved { state.steps.mark(call, .awaited) }
                 state.isWaiting = true

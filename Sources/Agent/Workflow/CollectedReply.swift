@@ -51,6 +51,8 @@ public struct CollectedReply: Sendable, Equatable {
                 add(piece)
             case .finish(let reason):
                 finishReason = reason
+                // The last of them is cut off, and which one that is nobody says.
+                if reason == .length || reason == .contentFilter { dropCalls() }
                 nameCalls()
                 events.append(contentsOf: toolCalls.map { .toolCall($0) })
             case .usage(let usage):

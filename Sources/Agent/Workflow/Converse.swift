@@ -43,6 +43,7 @@ extension TurnEngine {
         state.untold += state.steps.events(of: visit.mark)
         if let said = state.steps.reply(of: visit.mark) {
             // An earlier attempt has got past it.
+            state.hasReplied = true
             state.reply = String(Sentences.trimmed(said))
             return
         }
@@ -107,7 +108,9 @@ extension TurnEngine {
     /// What the client chose holds for the turn's first reply: one that must call something for ever would never come to an end.
     private func choice(_ state: TurnState, at visit: WorkflowWalk.Visit) -> FunctionChoice {
         if state.steps.rounds(of: visit.mark) >= Self.maximumRounds { return .none }
-        return state.steps.messages.isEmpty ? state.input.clientFunctions.choice : .auto
+        let choice = state.input.clientFunctions.choice
+        let isFirst = !state.hasReplied && state.steps.rounds(of: visit.mark) == 0
+        return isFirst && choice != .none ? choice : .auto
     }
 
     /// Makes the turn durable as far as it got.
@@ -163,6 +166,7 @@ extension TurnEngine {
                 prompt: prompt, reply: conversation.reply.text)
         }
         state.conversation = conversation
+        state.hasReplied = true
         if state.isUnanswered { state.failure = conversation.failure }
     }
 }

@@ -28,6 +28,8 @@ public struct TurnState: Sendable {
     var isWaiting = false
     /// Open calls are the client's to carry out: the turn ends with them.
     var asksClient = false
+    /// A model has answered in this turn.
+    var hasReplied = false
     /// A step could not be made durable: then the turn can't be either.
     var isUnstorable = false
     /// The last condition's pattern was found.
@@ -63,7 +65,7 @@ public struct TurnState: Sendable {
     /// What no new call may be named. Some models' servers count calls anew in each reply; clients tell those of a whole conversation
     /// apart by their ids.
     var takenCallIDs: Set<String> {
-        guard !input.clientFunctions.functions.isEmpty else { return steps.callIDs }
+        guard !input.clientFunctions.offered.isEmpty else { return steps.callIDs }
         let said = input.history.flatMap(\.turn.messages) + input.messages
         return steps.callIDs.union(said.lazy.flatMap { $0.toolCalls ?? [] }.map(\.id))
     }
@@ -104,17 +106,13 @@ public struct TurnState: Sendable {
     /// What stands in a place of a template. On whatever attempt, a node finds there what it found on the first.
     func value(_ source: WorkflowTemplate.Source) -> JSONValue {
         switch source {
-        case .input: return .string(userText)
+        case .input: return .string(asked.map(\.content).joined(separator: "\n"))
         case .reply: return .string(reply)
         case .session: return .string(input.sessionID)
         case .step(let name, let path):
             let output = outputs[name] ?? ""
             return path.isEmpty ? .string(output) : (JSONValue(json: output) ?? .null).at(path)
         }
-    }
-
-    private var userText: String {
-        input.messages.lazy.filter { $0.role == .user }.map(\.content).joined(separator: "\n")
     }
 
     /// The words to recall by, bounded.

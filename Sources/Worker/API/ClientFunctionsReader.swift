@@ -61,15 +61,13 @@ struct ClientFunctionsReader: Sendable {
         callsInParallel = try reader.bool()
     }
 
-    /// What is offered to the agents: nothing where the client chose that none of its functions be called.
     func made() throws(APIError) -> ClientFunctions {
         switch choice {
-        case .none: return ClientFunctions()
         case .required where functions.isEmpty:
             throw .invalid("tool_choice", "`tool_choice` is `required`, and there are no `tools` to call.")
         case .function(let name) where !functions.contains(where: { $0.name == name }):
             throw .invalid("tool_choice", "`tool_choice` names `\(name)`, which is none of `tools`.")
-        case .auto, .required, .function:
+        case .auto, .none, .required, .function:
             return ClientFunctions(functions, choice: choice, callsInParallel: callsInParallel)
         }
     }
@@ -147,7 +145,7 @@ private struct ReadFunction {
         case "description": description = try reader.string() ?? ""
         case "parameters":
             if try reader.null() { return }
-            parameters = String(decoding: try reader.rawObject(), as: UTF8.self)
+            parameters = try reader.objectText()
         case "strict": isStrict = try reader.bool()
         default: try reader.skip()
         }

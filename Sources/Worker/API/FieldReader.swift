@@ -103,10 +103,10 @@ struct FieldReader {
         do { return try json.readString() } catch { throw syntax(error) }
     }
 
-    /// An object as it stands in the body, checked; for what is passed on unread.
-    mutating func rawObject() throws(APIError) -> ArraySlice<UInt8> {
+    /// An object's text, checked and on one line; for what is passed on unread.
+    mutating func objectText() throws(APIError) -> String {
         try require(.object, "an object")
-        do { return try json.readRaw() } catch { throw syntax(error) }
+        do { return String(decoding: try json.readCompact(), as: UTF8.self) } catch { throw syntax(error) }
     }
 
     mutating func bool() throws(APIError) -> Bool? {

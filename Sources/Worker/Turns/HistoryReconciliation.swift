@@ -1,5 +1,6 @@
 /// Decides what of a request's messages is new, where the server has a history of its own for the session. Pure.
 import Memory
+import PoolAPI
 
 struct HistoryReconciliation: Equatable {
     /// The turn goes on after this sequence; `nil` where it goes on at the history's end.
@@ -49,8 +50,34 @@ struct HistoryReconciliation: Equatable {
     ) -> Bool {
         guard prior.count <= history.count || !wholeHistory else { return false }
         for (theirs, ours) in zip(prior.reversed(), history.reversed())
-        where theirs.role != ours.role || theirs.content != ours.content { return false }
+        where theirs.role != ours.role || theirs.content != ours.content || !areSame(theirs, ours) {
+            return false
+        }
         return !history.isEmpty
+    }
+
+    /// Whether they ask for the same calls. A client may have written the arguments anew.
+    private static func areSame(_ theirs: Message, _ ours: Message) -> Bool {
+        let (theirs, ours) = (theirs.toolCalls ?? [], ours.toolCalls ?? [])
+        guard theirs.map(\.id) == ours.map(\.id) else { return false }
+        return zip(theirs, ours).allSatisfy { one, other in
+            guard one.arguments != other.arguments else { return true }
+            return JSONValue(json: one.arguments).map { $0 == JSONValue(json: other.arguments) } ?? false
+        }
+    }
+
+    /// Of a client that brings the answers of calls again, for the turns that had them were cut off: it goes on where these did, and
+    /// leaves them behind. But for one that has called tools: what these did must stay in the model's sight.
+    ///
+    /// - Parameter visible: the turns that lead to where it would go on otherwise.
+    func answering(_ new: [Message], visible: [StoredTurn]) -> HistoryReconciliation {
+        guard new.first?.role == .tool, carried.isEmpty else { return self }
+        let asking = visible.last { stored in
+            let isCut = stored.turn.ending == .cancelled || stored.turn.ending == .failed
+            return !isCut || stored.turn.inputCount != nil || stored.turn.messages.first?.role != .tool
+        }
+        guard let asking, asking.sequence != visible.last?.sequence else { return self }
+        return HistoryReconciliation(forkedAfter: asking.sequence, carried: [])
     }
 
     /// Of a client that names the turn after which it goes on, and sends only what is new; nil where the history's last turns don't

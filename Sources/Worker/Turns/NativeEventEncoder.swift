@@ -87,6 +87,7 @@ struct NativeEventEncoder {
                 json.field("id", call.id)
                 json.field("name", call.name)
                 json.field("arguments", call.arguments)
+                if call.byClient == true { json.field("by_client", true) }
             }
         case .toolProgress(let id, let name, let progress):
             return self.event("tool.progress") { json in

@@ -160,7 +160,9 @@ extension ResponseOutput {
         json.beginObject()
         json.field("id", item.id)
         json.field("type", item.type)
-        if !item.isRequest { json.field("status", item.status.rawValue) }
+        if !item.isRequest {
+            json.field("status", isBegin ? Status.inProgress.rawValue : item.status.rawValue)
+        }
         if let call = item.call, item.isClients {
             json.field("call_id", call.id)
             json.field("name", call.name)

@@ -53,10 +53,13 @@ struct TurnConductor: Sendable {
         let view = held.view
         let active = engine.agents.first { $0.name == view.activeAgent }?.name
         var route: AgentRouter.Route?
-        if known == nil, order.agent == nil {
-            route = await engine.router.route(order.new, active: active, fallback: engine.entryAgent)
+        // Whoever called a client's functions hears what came of it.
+        let asker = engine.agents.first { $0.name == order.asker(in: view.context) }?.name
+        if known == nil, order.agent == nil, asker == nil {
+            route = await engine.router.route(order.routed, active: active, fallback: engine.entryAgent)
         }
-        let agent = known?.turn.agent ?? order.agent ?? route?.agent ?? active ?? engine.entryAgent
+        let agent =
+            known?.turn.agent ?? asker ?? order.agent ?? route?.agent ?? active ?? engine.entryAgent
         let turnID = known?.turn.id ?? order.turnID ?? .mint()
         var opening = TurnOpening(
             turn: turnID, agent: agent, route: route, tier: held.tier,
@@ -92,7 +95,8 @@ struct TurnConductor: Sendable {
         }
         let ownership = journal.ownership(after: opening.ownerBefore)
         if let last = view.context.last?.turn, last.ending == .waiting, last.id != turnID {
-            // Whoever says something else does not approve.
+            // Whoever says something else does not approve. What can't be taken is not said.
+            _ = try await input(order, opening, held, known)
             do { _ = try await held.commit(last.refusingApproval(at: now()), ownership: ownership) } catch {
                 throw APIError(error)
             }
@@ -174,7 +178,7 @@ struct TurnConductor: Sendable {
         let context = view.context.filter { $0.turn.id != opening.turn }
         let turnCount =
             known.map { $0.sequence == view.turnCount } == true ? view.turnCount - 1 : view.turnCount
-        let fit: HistoryReconciliation
+        var fit: HistoryReconciliation
         if let turn = order.after {
             guard let following = HistoryReconciliation.following(turn, in: context, turnCount: turnCount)
             else { throw await missing(turn, held) }
@@ -184,6 +188,8 @@ struct TurnConductor: Sendable {
             let prior = engine.guards.redaction.redacted(order.prior, except: visible)
             fit = .of(prior: prior, context: visible, turnCount: turnCount)
         }
+        fit = fit.answering(
+            order.new, visible: HistoryReconciliation.visible(context, from: fit.forkedAfter))
         var messages: [Message]
         var fork = fit.forkedAfter
         let steps = Array(known?.turn.steps ?? [])

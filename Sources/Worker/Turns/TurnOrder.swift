@@ -32,6 +32,20 @@ struct TurnOrder: Sendable {
     var decisions: [String: ApprovalDecision]?
 }
 
+extension TurnOrder {
+    /// The agent whose calls are answered, where nothing else is new; nil too where the history has no such call.
+    func asker(in context: [StoredTurn]) -> String? {
+        guard !new.contains(where: { $0.role == .user }), let call = new.first?.toolCallID else { return nil }
+        return context.last { $0.turn.clientCalls.contains { $0.id == call } }?.turn.agent
+    }
+
+    /// The messages that say what the turn is about: where there are only answers of functions, what had led to their calls.
+    var routed: [Message] {
+        if new.contains(where: { $0.role == .user }) { return new }
+        return prior.last { $0.role == .user }.map { [$0] } ?? new
+    }
+}
+
 /// What is known when a turn begins: the response's head is made of it.
 struct TurnOpening: Sendable {
     var turn: TurnID

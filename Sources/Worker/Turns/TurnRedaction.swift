@@ -14,6 +14,7 @@ extension TurnOrder {
         var order = self
         order.new = new.map { redaction.redacted($0) }
         order.instructions = instructions.map { redaction.redacted($0) }
+        order.functions = redaction.redacted(functions)
         order.overrides.stop = overrides.stop.map { redaction.redacted($0) }
         order.decisions = decisions?.mapValues { decision in
             if case .refused(let reason) = decision {
@@ -49,6 +50,6 @@ extension Redaction {
     func redacted(_ prior: [Message], except history: [StoredTurn]) -> [Message] {
         guard !isIdle, !prior.isEmpty else { return prior }
         let known = Set(history.lazy.flatMap(\.turn.shown).map(\.content))
-        return prior.map { known.contains($0.content) ? $0 : redacted($0) }
+        return prior.map { known.contains($0.content) && $0.toolCalls == nil ? $0 : redacted($0) }
     }
 }

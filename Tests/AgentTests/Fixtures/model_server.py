@@ -126,6 +126,13 @@ class Handler(BaseHTTPRequestHandler):
             self.event(chunk({}, "tool_calls"))
             self.write(b"data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")
+        elif mode == "half-call":
+            self.begin()
+            fields = {"id": "call_1", "type": "function", "function": {"name": "open_page", "arguments": '{"n'}}
+            self.event(chunk({"tool_calls": [{"index": 0, **fields}]}))
+            self.event(chunk({}, "length"))
+            self.write(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
         elif mode == "agent":
             self.act(body)
         elif mode == "error-first":

@@ -137,6 +137,55 @@ import Testing
         #expect(recalled == ["Which page has my locker code?"])
     }
 
+    @Test("What the workflow is told that the user says is that question too")
+    func question() throws {
+        let turn = Turn(
+            id: .mint(),
+            messages: user("Refund me.") + [
+                Message(role: .assistant, content: "", toolCalls: [Self.call])
+            ], agent: "assistant", startedAt: 0, finishedAt: 0)
+        func said(_ messages: [Message]) -> JSONValue {
+            let input = TurnInput(
+                turnID: .mint(), sessionID: "s", agent: "assistant", messages: messages,
+                history: [StoredTurn(sequence: 1, turn: turn)])
+            return TurnState(input: input, startedAt: 0).value(.input)
+        }
+        #expect(said([answer("x", to: "call_1")]) == "Refund me.")
+        #expect(said([answer("x", to: "call_1")] + user("Well?")) == "Well?")
+    }
+
+    @Test("A call that the reply's limit cut off is nobody's to carry out")
+    func cutOff() async throws {
+        let recorder = TurnRecorder()
+        try await run(recorder, ToolDesk(), user("x"), model: StandInModelServer.unique("half-call"))
+        let turn = try #require(recorder.committed.first)
+        #expect(turn.clientCalls.isEmpty && turn.messages.allSatisfy { $0.toolCalls == nil })
+        #expect(recorder.report?.finishReason == .length)
+    }
+
+    @Test("Their texts, and the calls of a client's own history, are judged like its instructions")
+    func guarded() async throws {
+        let rules = "guard: {forbiddenPatterns: [mangrove]}"
+        let recorder = TurnRecorder()
+        var named = Self.page
+        named.description = "A mangrove."
+        try await run(
+            recorder, ToolDesk(), user("[]"), functions: ClientFunctions([named]), more: rules)
+        #expect(recorder.failure?.code == "input_refused")
+        let other = TurnRecorder()
+        let call = ToolCall(id: "c", name: "open_page", arguments: #"{"n":"mangrove"}"#, byClient: true)
+        try await run(
+            other, ToolDesk(),
+            [Message(role: .assistant, content: "", toolCalls: [call]), answer("x", to: "c")] + user("[]"),
+            more: rules)
+        #expect(other.failure?.code == "input_refused")
+        // What may not be called is told to nobody.
+        let third = TurnRecorder()
+        try await run(
+            third, ToolDesk(), user("[]"), functions: ClientFunctions([named], choice: .none), more: rules)
+        #expect(third.failure == nil && third.committed.count == 1)
+    }
+
     @Test("Beside a call that waits for a person it is not made, and the model is told so")
     func besideApproval() async throws {
         let (recorder, desk) = (TurnRecorder(), ToolDesk())
@@ -145,6 +194,7 @@ import Testing
         #expect(turn.ending == .waiting && desk.ledger.isEmpty)
         #expect(turn.awaitingApproval.map(\.name) == ["book"] && turn.clientCalls.isEmpty)
         #expect(turn.messages.last?.toolCallID == "call_2" && turn.messages.last?.toolOutcome == .notSent)
+        #expect(recorder.results == ["call_2 open_page not_sent: " + ToolResult.besideApproval.text])
     }
 
     @Test("One that is called like a tool of the pool takes its place for the turn")
@@ -166,6 +216,22 @@ import Testing
         let asked = try await server.seen(model).requests.map(\.body)
         #expect(asked.map { $0["tool_choice"] } == ["required", nil])
         #expect(asked.map { $0["parallel_tool_calls"] } == [.bool(false), .bool(false)])
+        // A node before it that calls a tool is no reply.
+        let later = StandInModelServer.unique("agent")
+        try await run(
+            TurnRecorder(), ToolDesk(), user(#"[]"#),
+            functions: ClientFunctions([Self.page], choice: .required), model: later,
+            more: """
+                workflow:
+                  start: guard
+                  nodes:
+                    - {name: guard, kind: inputGuard}
+                    - {name: find, kind: callTool, callTool: {server: desk, tool: look_up, arguments: {}}}
+                    - {name: talk, kind: converse}
+                    - {name: keep, kind: commit}
+                  edges: [{from: guard, to: find}, {from: find, to: talk}, {from: talk, to: keep}]
+                """)
+        #expect(try await server.seen(later).requests.first?.body["tool_choice"] == "required")
         let named = StandInModelServer.unique("agent")
         try await run(
             TurnRecorder(), ToolDesk(), user(#"[[["open_page","1"]]]"#),
