@@ -207,6 +207,30 @@ import Testing
         #expect(roles(Message(role: .user, content: "x")) == ["system", "user"])
     }
 
+    @Test("A question that left the context is sent where no other message is the user's")
+    func question() {
+        let call = ToolCall(id: "c1", name: "f", arguments: "{}", byClient: true)
+        let asking = Turn(
+            id: .mint(), messages: [Message(role: .assistant, content: "", toolCalls: [call])], agent: "a",
+            startedAt: 0, finishedAt: 0)
+        func sent(_ messages: [Message]) -> [JSONValue] {
+            var prompt = Prompt(
+                instructions: "", context: [StoredTurn(sequence: 30, turn: asking)], newMessages: messages)
+            prompt.question = Message(role: .user, content: "Where is it?")
+            var writer = JSONWriter()
+            prompt.write(to: &writer)
+            guard case .array(let sent)? = JSONValue(json: String(decoding: writer.bytes, as: UTF8.self))
+            else {
+                return []
+            }
+            return sent
+        }
+        let answers = sent([Message(role: .tool, content: "x", toolCallID: "c1")])
+        #expect(answers.map { $0["role"] } == ["system", "user", "assistant", "tool"])
+        #expect(answers[1]["content"] == "Where is it?")
+        #expect(sent([Message(role: .user, content: "Well?")]).map { $0["content"] }.last == "Well?")
+    }
+
     @Test(
         "Days are counted as the calendar does",
         arguments: [

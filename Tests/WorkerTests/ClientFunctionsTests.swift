@@ -115,6 +115,9 @@ struct ClientFunctionsTests {
             (#""tool_choice":"required""#, "tool_choice"),
             (#""tool_choice":"any""#, "tool_choice"),
             (#""tool_choice":{"type":"function","function":{"name":"f"}}"#, "tool_choice"),
+            (#""tool_choice":{"type":"function","name":"f"}"#, "tool_choice.function.name"),
+            (#""tool_choice":5"#, "tool_choice"),
+            (#""tools":[{"function":{"name":"f"}}]"#, "tools[0].type"),
             (#""tool_choice":{"type":"allowed_tools"}"#, "tool_choice"),
             (#""parallel_tool_calls":"yes""#, "parallel_tool_calls"),
         ])
@@ -150,10 +153,11 @@ struct ClientFunctionsTests {
         }
         #expect(fault([answer("c1")], []) == .unknownCall("c1", waiting: []))
         #expect(fault([answer("c9")], history) == .unknownCall("c9", waiting: ["c1", "c2"]))
-        #expect(fault([answer("c1"), answer("c1")], history) == .unknownCall("c1", waiting: ["c2"]))
+        #expect(fault([answer("c1"), answer("c1")], history) == .answeredTwice("c1"))
+        #expect(fault([answer("c1"), answer("c9")], history) == .unknownCall("c9", waiting: ["c1", "c2"]))
         #expect(fault([answer("c1")], history) == .unanswered("c2"))
         #expect(fault([answer("c1"), user("well?")], history) == .unanswered("c2"))
-        #expect(fault([user("well?"), answer("c1")], history) == .unknownCall("c1", waiting: []))
+        #expect(fault([user("well?"), answer("c1")], history) == .late("c1"))
         let error = APIError(.unanswered("c2"), field: "messages")
         #expect(error.status == .badRequest && error.param == "messages" && error.message.contains("c2"))
     }
@@ -170,7 +174,7 @@ struct ClientFunctionsTests {
         #expect(HistoryReconciliation.of(prior: theirs, context: [stored], turnCount: 1) == .append)
     }
 
-    @Test("tell a client's place in the history by their calls: by ids, and by what the arguments mean")
+    @Test("tell a client's place in the history by the ids of their calls")
     func place() throws {
         func history() throws -> [StoredTurn] {
             try (1...3).map { number in
@@ -186,11 +190,10 @@ struct ClientFunctionsTests {
         #expect(try fit([asking("c2")]).forkedAfter == 2)
         // A proxy that gives calls other ids brings a history of its own.
         #expect(try fit([user("q3"), asking("x")]).carried.count == 2)
+        // Many write the arguments anew.
         var written = asking("c3")
         written.toolCalls?[0].arguments = #"{ "n" : "\u00e9\n" }"#
         #expect(try fit([written]) == .append)
-        written.toolCalls?[0].arguments = #"{"n":"other"}"#
-        #expect(try fit([written]).forkedAfter == 0)
     }
 
     @Test(
@@ -218,9 +221,13 @@ struct ClientFunctionsTests {
         #expect(TurnOrder(new: [answer("c1")]).asker(in: [stored]) == "billing")
         #expect(TurnOrder(new: [answer("c2")]).asker(in: [stored]) == nil)
         #expect(TurnOrder(new: [answer("c1"), user("well?")]).asker(in: [stored]) == nil)
-        let stateless = TurnOrder(prior: [user("a"), user("pay"), asking("c1")], new: [answer("c1")])
-        #expect(stateless.routed == [user("pay")])
-        #expect(TurnOrder(prior: [user("a")], new: [user("b")]).routed == [user("b")])
+        let redaction = try Redaction(
+            try AgentPoolSpec.parse(
+                yaml: "agents: [{name: a, instructions: i}]\nguard: {redact: [{name: code, pattern: '4711'}]}"
+            ).guard)
+        let stateless = TurnOrder(prior: [user("a"), user("pay 4711"), asking("c1")], new: [answer("c1")])
+        #expect(stateless.isAnswer && stateless.question(redaction) == user("pay [redacted]"))
+        #expect(!TurnOrder(prior: [user("a")], new: [user("b")]).isAnswer)
     }
 
     @Test("are redacted, and so are the calls of a history, whatever else it shares with ours")

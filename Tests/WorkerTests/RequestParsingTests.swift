@@ -23,7 +23,7 @@ struct RequestParsingTests {
         let request = try chat(
             """
             {"model":"a","stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"top_p":1,
-            "max_tokens":10,"stop":["x","y"],"user":"u","metadata":{"session_id":"s"},"n":1,"tools":[],"seed":4,
+            "max_tokens":10,"functions":[],"function_call":"none","stop":["x","y"],"user":"u","metadata":{"session_id":"s"},"n":1,"tools":[],"seed":4,
             "response_format":{"type":"text"},"messages":[{"role":"developer","content":"brief"},
             {"role":"user","content":[{"type":"text","text":"one"},{"type":"text","text":"two"}],"name":"N"}]}
             """)
@@ -54,6 +54,7 @@ struct RequestParsingTests {
             (#"{"n":2,"messages":[{"role":"user","content":"x"}]}"#, "n"),
             (#"{"functions":[{"name":"f"}],"messages":[{"role":"user","content":"x"}]}"#, "functions"),
             (#"{"messages":[{"role":"tool","content":"x"}]}"#, "messages[0].tool_call_id"),
+            (#"{"messages":[{"role":"tool","tool_call_id":"c","content":null}]}"#, "messages[0].content"),
             (
                 #"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]}"#,
                 "messages[0].tool_calls[0].id"

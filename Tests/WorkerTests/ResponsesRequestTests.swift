@@ -129,8 +129,11 @@ struct ResponsesRequestTests {
         #expect(request.decisions?.turn == turn && request.messages.isEmpty)
         #expect(request.decisions?.all == ["c1": .approved, "c2": .refused(reason: "too dear")])
         var order = TurnOrder(new: [])
+        order.functions = ClientFunctions([ChatFunction(name: "f", description: "", parameters: "{}")])
         try request.decisions?.order(&order, after: id("c", "t"), in: request.conversation)
         #expect(order.turnID == turn && order.decisions?.count == 2 && order.after == nil)
+        // They were not there when the turn began.
+        #expect(order.functions == ClientFunctions())
         #expect(throws: APIError.self) { try request.decisions?.order(&order, after: nil, in: nil) }
         #expect(throws: APIError.self) {
             try request.decisions?.order(&order, after: id("c", "other"), in: request.conversation)

@@ -95,6 +95,10 @@ struct AgentTools: Sendable {
                 let outcome: ToolOutcome = tool.isRepeatable ? .notSent : .unknown
                 return ToolResult(outcome, "\(member.name) was interrupted.", usage: usage)
             }
+            if reply.text.isEmpty, reply.finishReason == .length || reply.finishReason == .contentFilter {
+                return ToolResult(
+                    .failed, "\(member.name) gave no answer: its reply was cut off.", usage: usage)
+            }
             guard mayCall, !toolbox.isEmpty, !reply.toolCalls.isEmpty else {
                 return ToolResult(.done, reply.text, usage: usage)
             }

@@ -105,6 +105,10 @@ extension TurnEngine {
 extension Message {
     /// The message, and what its calls say: those of a client's own history.
     fileprivate var judged: [Message] {
-        [self] + (toolCalls ?? []).map { Message(role: .assistant, content: $0.arguments) }
+        [self]
+            + (toolCalls ?? []).map { call in
+                let texts = JSONValue.texts(inJSON: call.arguments)
+                return Message(role: .assistant, content: texts.joined(separator: "\n"))
+            }
     }
 }

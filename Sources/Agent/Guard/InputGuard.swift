@@ -74,8 +74,14 @@ public struct InputGuard: Sendable {
         messages.contains { $0.role == .user && MemoryWish.isWorthRecalling($0.content) }
     }
 
-    /// Scalars are never more than bytes, so most messages are admitted without being walked through.
-    private func isTooLong(_ messages: [Message]) -> Bool {
+    /// What the user says now and the client's own instructions count; a history that the client sends along and answers of its functions
+    /// don't, as the pool's history and its tools' answers don't. Scalars are never more than bytes, so most messages are admitted without
+    /// being walked through.
+    private func isTooLong(_ all: [Message]) -> Bool {
+        let new = all.lastIndex { $0.role == .assistant }.map { $0 + 1 } ?? 0
+        let messages = all.enumerated().lazy.filter { index, message in
+            message.role == .system || index >= new && message.role == .user
+        }.map(\.element)
         let bytes = messages.reduce(0) { $0 + $1.content.utf8.count }
         if bytes <= maxInputCharacters { return false }
         return messages.reduce(0) { $0 + $1.content.unicodeScalars.count } > maxInputCharacters

@@ -21,6 +21,8 @@ public struct Prompt: Sendable {
     /// Best first.
     public var recalled: [RecalledMemory]
     public var newMessages: [Message]
+    /// What the user asked; sent where no other message is the user's, for servers' templates want one.
+    public var question: Message?
     /// What becomes of texts that bear marks of a prompt injection.
     public var onInjection = AgentPoolSpec.Guard.Injection.Match.mark
 
@@ -57,6 +59,7 @@ public struct Prompt: Sendable {
         for stored in context { messages.append(contentsOf: stored.turn.messages) }
         messages.append(contentsOf: newMessages)
         messages = ToolPairing.repaired(messages)
+        if let question, !messages.contains(where: { $0.role == .user }) { messages.insert(question, at: 0) }
         writer.beginArray()
         writer.beginObject()
         writer.field("role", Message.Role.system.rawValue)

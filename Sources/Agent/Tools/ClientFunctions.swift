@@ -1,5 +1,6 @@
 /// Functions that a turn's client brings and carries out itself: the turn ends with the calls, and the next one brings their answers.
 import Memory
+import PoolAPI
 
 public struct ClientFunctions: Sendable, Equatable {
     /// No two of one name.
@@ -23,8 +24,25 @@ public struct ClientFunctions: Sendable, Equatable {
     /// What a guard reads of them: all that a model would be told.
     var texts: [Message] {
         offered.map { function in
-            let texts = [function.name, function.description, function.parameters]
+            let texts = [function.name, function.description] + JSONValue.texts(inJSON: function.parameters)
             return Message(role: .system, content: texts.joined(separator: "\n"))
+        }
+    }
+}
+
+extension JSONValue {
+    /// What a JSON text says: its keys, strings and numbers, their escapes resolved; the text itself where it isn't JSON.
+    static func texts(inJSON text: String) -> [String] { JSONValue(json: text)?.texts ?? [text] }
+
+    private var texts: [String] {
+        switch self {
+        case .null, .bool: []
+        case .integer(let integer): ["\(integer)"]
+        case .number(let number): ["\(number)"]
+        case .string(let string): [string]
+        case .array(let elements): elements.flatMap(\.texts)
+        case .object(let members):
+            members.sorted { $0.key < $1.key }.flatMap { [$0.key] + $0.value.texts }
         }
     }
 }

@@ -100,7 +100,7 @@ struct ToolCalls: Sendable {
             }
             for call in clients {
                 let kept = state.steps.answer(call, unapproved.isEmpty ? .handedOver : .besideApproval)
-                state.untold.append(.toolResult(id: call.id, name: call.name, kept))
+                state.untold += [.toolCall(call), .toolResult(id: call.id, name: call.name, kept)]
             }
             if !unapproved.isEmpty {
                 for call in unapproved { state.steps.mark(call, .awaited) }

@@ -151,7 +151,12 @@ struct ToolSteps: Sendable, Equatable {
             messages.filter { message in
                 if message.role == .assistant { isOfVisit = message.node == nil || message.node == mark }
                 return isOfVisit
-            })
+            }
+        ).filter { event in
+            // A client's call is told when the turn ends with it.
+            guard case .toolCall(let call) = event, call.byClient == true else { return true }
+            return answer(to: call) != nil
+        }
     }
 }
 

@@ -54,7 +54,8 @@ public struct CollectedReply: Sendable, Equatable {
                 // The last of them is cut off, and which one that is nobody says.
                 if reason == .length || reason == .contentFilter { dropCalls() }
                 nameCalls()
-                events.append(contentsOf: toolCalls.map { .toolCall($0) })
+                // The client's own are told when it is known that the turn ends with them.
+                events.append(contentsOf: toolCalls.filter { $0.byClient != true }.map { .toolCall($0) })
             case .usage(let usage):
                 reportedUsage = usage
             }

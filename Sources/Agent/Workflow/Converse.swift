@@ -137,6 +137,7 @@ extension TurnEngine {
             newMessages: input.messages + state.steps.messages
                 + (state.steps.endInReply ? [Self.yourTurn] : []))
         prompt.onInjection = guards.injection.onMatch
+        prompt.question = input.question
         prompt.skills = agent.skills.inPrompt(
             activated: input.activatedSkills + state.steps.activatedSkills, toolbox)
         let timeout = remaining(around)

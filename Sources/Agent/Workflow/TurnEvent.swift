@@ -9,7 +9,8 @@ public enum TurnEvent: Sendable {
     case recalled(Recall)
     /// A piece of the reply, as the model cut it.
     case text(String)
-    /// A function call that the model asked for, whole; marked where it waits for a person, or did, and where it is the client's own.
+    /// A function call that the model asked for, whole; marked where it waits for a person, or did, and where it is the client's own: such
+    /// a one is durable.
     case toolCall(ToolCall)
     /// How far a running call is. Kept nowhere, and told only while the call runs.
     case toolProgress(id: String, name: String, ToolProgress)

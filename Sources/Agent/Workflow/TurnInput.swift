@@ -15,6 +15,8 @@ public struct TurnInput: Sendable {
     public var decisions: [String: ApprovalDecision]?
     /// The turns that stand in the prompt, oldest first.
     public var history: [StoredTurn]
+    /// What the user asked, where nothing is new but answers of the client's functions: for the case that the history has lost it.
+    public var question: Message?
     public var rollingSummary: String
     /// The skills that were read in the session's turns; their guides stay in the prompt.
     public var activatedSkills: [String]
@@ -29,7 +31,7 @@ public struct TurnInput: Sendable {
 
     public init(
         turnID: TurnID, sessionID: String, agent: String, messages: [Message], steps: [Message] = [],
-        decisions: [String: ApprovalDecision]? = nil, history: [StoredTurn] = [],
+        decisions: [String: ApprovalDecision]? = nil, history: [StoredTurn] = [], question: Message? = nil,
         rollingSummary: String = "", activatedSkills: [String] = [], instructions: String? = nil,
         overrides: SamplingOverrides = SamplingOverrides(),
         clientFunctions: ClientFunctions = ClientFunctions(), requestDigest: String? = nil
@@ -41,6 +43,7 @@ public struct TurnInput: Sendable {
         self.steps = steps
         self.decisions = decisions
         self.history = history
+        self.question = question
         self.rollingSummary = rollingSummary
         self.activatedSkills = activatedSkills
         self.instructions = instructions

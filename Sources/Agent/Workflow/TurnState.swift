@@ -128,7 +128,7 @@ public struct TurnState: Sendable {
         return input.history.lazy.reversed().compactMap { $0.turn.messages.last(where: isUsers) }.first.map {
             [$0]
         }
-            ?? []
+            ?? input.question.map { [$0] } ?? []
     }
 
     /// The turn to commit, as far as it got.
@@ -162,6 +162,7 @@ public struct TurnState: Sendable {
     var finalEvents: [TurnEvent] {
         var events: [TurnEvent] = []
         if let outcome {
+            events += outcome.stored.turn.clientCalls.map { .toolCall($0) }
             events += outcome.stored.turn.awaitingApproval.map { .approvalRequired($0) }
             events.append(
                 .committed(

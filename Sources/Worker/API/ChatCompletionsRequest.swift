@@ -65,10 +65,11 @@ struct ChatCompletionsRequest: Sendable {
         case "tools": try functions.readTools(&reader)
         case "tool_choice": try functions.readChoice(&reader)
         case "parallel_tool_calls": try functions.readParallel(&reader)
-        case "functions", "function_call":
-            if try !reader.null() {
-                throw .unsupported(
-                    field, "`\(field)` is of an older API: send `tools` and `tool_choice` in its place.")
+        case "functions":
+            if try reader.null() { return }
+            try reader.beginArray()
+            if try reader.nextElement(atMost: 1) {
+                throw .unsupported(field, "`functions` is of an older API: send `tools` in its place.")
             }
         case "logprobs":
             if try reader.bool() == true { throw .unsupported(field, "`logprobs` is not supported.") }
@@ -101,7 +102,7 @@ extension Message {
     /// - Parameter types: what the parts of its content may be called.
     init(from reader: inout FieldReader, types: [String] = ["text"]) throws(APIError) {
         let path = reader.path
-        var role: Role?
+        var (role, hasContent): (Role?, Bool) = (nil, false)
         self.init(role: .user, content: "")
         try reader.beginObject()
         while let field = try reader.nextField() {
@@ -114,7 +115,9 @@ extension Message {
                         reader.path,
                         "`\(reader.path)` must be one of system, developer, user, assistant, tool.")
                 }
-            case "content": content = try reader.text(types: types) ?? ""
+            case "content":
+                let text = try reader.text(types: types)
+                (content, hasContent) = (text ?? "", text != nil)
             case "name": name = try reader.string()
             case "tool_call_id": toolCallID = try reader.string()
             case "tool_calls":
@@ -129,6 +132,9 @@ extension Message {
             }
         }
         guard let role else { throw .invalid(path + ".role", "`\(path).role` is missing.") }
+        guard role != .tool || hasContent else {
+            throw .invalid(path + ".content", "`\(path).content` must say what came of the call.")
+        }
         if role != .assistant { toolCalls = nil }
         self.role = role
     }

@@ -48,11 +48,16 @@ struct ClientFunctionsReader: Sendable {
                     path, "`\(path)` must be auto, none, required, or an object that names a function.")
             }
         } else {
+            guard try reader.kind() == .object else {
+                throw .invalid(
+                    path, "`\(path)` must be auto, none, required, or an object that names a function.")
+            }
             let (type, name) = try readChoiceObject(&reader)
             guard type == "function" else {
                 throw .unsupported(path, "Only a choice of type `function` is supported in `\(path)`.")
             }
-            guard let name else { throw .invalid(path, "`\(path)` must name a function.") }
+            let field = path + (shape == .nested ? ".function.name" : ".name")
+            guard let name else { throw .invalid(field, "`\(field)` is missing.") }
             choice = .function(name)
         }
     }
@@ -86,20 +91,17 @@ struct ClientFunctionsReader: Sendable {
             default: try reader.skip()
             }
         }
+        guard let type else {
+            throw .invalid(path + ".type", "`\(path).type` is missing: it must be `function`.")
+        }
         guard type == "function" else {
             throw .unsupported(
                 path,
-                "Only tools of type `function` can be brought; `\(path)` is `\(type ?? "?")`. Servers of tools belong to the pool's "
+                "Only tools of type `function` can be brought; `\(path)` is `\(type)`. Servers of tools belong to the pool's "
                     + "manifest.")
         }
         let field = path + (shape == .nested ? ".function.name" : ".name")
-        guard let name = function.name, (1...Self.maximumNameBytes).contains(name.utf8.count),
-            name.utf8.allSatisfy(Self.isOfName)
-        else {
-            throw .invalid(
-                field,
-                "`\(field)` must have 1 to \(Self.maximumNameBytes) letters (a to z), digits, `_` and `-`.")
-        }
+        let name = try Self.checked(function.name, at: field)
         return ChatFunction(
             name: name, description: function.description, parameters: function.parameters,
             isStrict: function.isStrict)
@@ -120,6 +122,17 @@ struct ClientFunctionsReader: Sendable {
             }
         }
         return (type, name)
+    }
+
+    /// - Throws: where the text is no name of a function.
+    static func checked(_ name: String?, at field: String) throws(APIError) -> String {
+        guard let name else { throw .invalid(field, "`\(field)` is missing.") }
+        guard (1...maximumNameBytes).contains(name.utf8.count), name.utf8.allSatisfy(isOfName)
+        else {
+            throw .invalid(
+                field, "`\(field)` must have 1 to \(maximumNameBytes) letters (a to z), digits, `_` and `-`.")
+        }
+        return name
     }
 
     private static func isOfName(_ byte: UInt8) -> Bool {
@@ -174,10 +187,8 @@ extension ToolCall {
             }
         }
         guard let id, !id.isEmpty else { throw .invalid(path + ".id", "`\(path).id` is missing.") }
-        guard let name, !name.isEmpty else {
-            throw .invalid(path + ".function.name", "`\(path).function.name` is missing.")
-        }
-        self.init(id: id, name: name, arguments: arguments ?? "", byClient: true)
+        let checked = try ClientFunctionsReader.checked(name, at: path + ".function.name")
+        self.init(id: id, name: checked, arguments: arguments ?? "", byClient: true)
     }
 }
 
@@ -196,8 +207,8 @@ extension ToolCall {
             }
         }
         guard let id, !id.isEmpty else { throw .invalid(path + ".call_id", "`\(path).call_id` is missing.") }
-        guard let name, !name.isEmpty else { throw .invalid(path + ".name", "`\(path).name` is missing.") }
-        self.init(id: id, name: name, arguments: arguments ?? "", byClient: true)
+        let checked = try ClientFunctionsReader.checked(name, at: path + ".name")
+        self.init(id: id, name: checked, arguments: arguments ?? "", byClient: true)
     }
 }
 

@@ -53,6 +53,7 @@ struct ResponseDecisions: Sendable {
         order.decisions = all
         // It goes on within the turn.
         (order.prior, order.new, order.after) = ([], [], nil)
+        order.functions = ClientFunctions()
     }
 
     /// A fault in the words of this API.

@@ -143,6 +143,12 @@ extension Message {
         json.field("content", content)
         if let name { json.field("name", name) }
         if let toolCallID { json.field("tool_call_id", toolCallID) }
+        if let toolCalls {
+            json.key("tool_calls")
+            json.beginArray()
+            for call in toolCalls { call.write(into: &json) }
+            json.endArray()
+        }
         json.field("turn", stored.sequence)
         json.field("turn_id", stored.turn.id.value)
         json.field("agent", stored.turn.agent)

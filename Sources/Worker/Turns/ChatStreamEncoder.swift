@@ -153,8 +153,10 @@ extension TokenUsage {
 }
 
 extension ToolCall {
+    /// As OpenAI's chat API has it.
+    ///
     /// - Parameter index: of a chunk's.
-    fileprivate func write(into json: inout JSONWriter, index: Int? = nil) {
+    func write(into json: inout JSONWriter, index: Int? = nil) {
         json.beginObject()
         if let index { json.field("index", index) }
         json.field("id", id)

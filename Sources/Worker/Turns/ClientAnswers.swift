@@ -2,10 +2,13 @@
 import Memory
 
 enum ClientAnswers {
-    /// An answer that fits no call, or a call that is left without one.
+    /// Answers that don't fit the calls.
     enum Fault: Error, Equatable {
-        /// With the calls that do wait.
+        /// With the calls that do wait, or waited when the request came.
         case unknownCall(String, waiting: [String])
+        case answeredTwice(String)
+        /// Something else was said before it.
+        case late(String)
         case unanswered(String)
     }
 
@@ -27,16 +30,19 @@ enum ClientAnswers {
             case .user, .system: waiting = []
             }
         }
+        var asked = waiting.map(\.id)
         var named = new
         var isAnswered = false
         for (index, message) in new.enumerated() {
             switch message.role {
             case .assistant:
                 (waiting, isAnswered) = (message.toolCalls ?? [], false)
+                asked = waiting.map(\.id)
             case .tool:
                 let id = message.toolCallID ?? ""
                 guard let place = waiting.firstIndex(where: { $0.id == id }) else {
-                    throw .unknownCall(id, waiting: waiting.map(\.id))
+                    if asked.contains(id) { throw isAnswered ? .answeredTwice(id) : .late(id) }
+                    throw .unknownCall(id, waiting: asked)
                 }
                 named[index].name = waiting.remove(at: place).name
                 isAnswered = true
@@ -58,7 +64,15 @@ extension APIError {
             self = .invalid(
                 field,
                 "No call \(call) waits for an answer; "
-                    + (waiting.isEmpty ? "none does." : "these do: \(waiting.joined(separator: ", "))."))
+                    + (waiting.isEmpty
+                        ? "none does in this session. Answers go to the session that has the calls, as the first messages after them."
+                        : "these do: \(waiting.joined(separator: ", "))."))
+        case .answeredTwice(let call):
+            self = .invalid(field, "The call \(call) is answered twice: leave one of the answers out.")
+        case .late(let call):
+            self = .invalid(
+                field,
+                "The answer to the call \(call) comes too late: answers stand before what else is said.")
         case .unanswered(let call):
             self = .invalid(
                 field, "The call \(call) has no answer: answer all calls of a reply in the same request.")

@@ -1,6 +1,5 @@
 /// Decides what of a request's messages is new, where the server has a history of its own for the session. Pure.
 import Memory
-import PoolAPI
 
 struct HistoryReconciliation: Equatable {
     /// The turn goes on after this sequence; `nil` where it goes on at the history's end.
@@ -50,20 +49,10 @@ struct HistoryReconciliation: Equatable {
     ) -> Bool {
         guard prior.count <= history.count || !wholeHistory else { return false }
         for (theirs, ours) in zip(prior.reversed(), history.reversed())
-        where theirs.role != ours.role || theirs.content != ours.content || !areSame(theirs, ours) {
+        where theirs.role != ours.role || theirs.content != ours.content || theirs.callIDs != ours.callIDs {
             return false
         }
         return !history.isEmpty
-    }
-
-    /// Whether they ask for the same calls. A client may have written the arguments anew.
-    private static func areSame(_ theirs: Message, _ ours: Message) -> Bool {
-        let (theirs, ours) = (theirs.toolCalls ?? [], ours.toolCalls ?? [])
-        guard theirs.map(\.id) == ours.map(\.id) else { return false }
-        return zip(theirs, ours).allSatisfy { one, other in
-            guard one.arguments != other.arguments else { return true }
-            return JSONValue(json: one.arguments).map { $0 == JSONValue(json: other.arguments) } ?? false
-        }
     }
 
     /// Of a client that brings the answers of calls again, for the turns that had them were cut off: it goes on where these did, and
@@ -100,4 +89,9 @@ struct HistoryReconciliation: Equatable {
         }
         return visible.reversed()
     }
+}
+
+extension Message {
+    /// By these calls are the same: many a client writes their arguments anew.
+    fileprivate var callIDs: [String] { (toolCalls ?? []).map(\.id) }
 }

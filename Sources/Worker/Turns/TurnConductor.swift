@@ -10,6 +10,8 @@ struct SessionElsewhere: Error {
 struct TurnConductor: Sendable {
     /// How long an SDK may take to send a lost request again.
     static let retryWindowMilliseconds: Int64 = 600_000
+    /// Turns before the context in which the question is looked for that a client brings answers to.
+    private static let lookBack = 100
 
     let memory: SessionMemory
     let engine: TurnEngine
@@ -54,9 +56,12 @@ struct TurnConductor: Sendable {
         let active = engine.agents.first { $0.name == view.activeAgent }?.name
         var route: AgentRouter.Route?
         // Whoever called a client's functions hears what came of it.
-        let asker = engine.agents.first { $0.name == order.asker(in: view.context) }?.name
+        let caller = order.asker(in: view.context)
+        let asker = caller.flatMap { name in engine.agents.first { $0.name == name }?.name }
         if known == nil, order.agent == nil, asker == nil {
-            route = await engine.router.route(order.routed, active: active, fallback: engine.entryAgent)
+            let question = order.isAnswer ? order.question(engine.guards.redaction) : nil
+            route = await engine.router.route(
+                order.new + (question.map { [$0] } ?? []), active: active, fallback: engine.entryAgent)
         }
         let agent =
             known?.turn.agent ?? asker ?? order.agent ?? route?.agent ?? active ?? engine.entryAgent
@@ -188,32 +193,51 @@ struct TurnConductor: Sendable {
             let prior = engine.guards.redaction.redacted(order.prior, except: visible)
             fit = .of(prior: prior, context: visible, turnCount: turnCount)
         }
-        fit = fit.answering(
-            order.new, visible: HistoryReconciliation.visible(context, from: fit.forkedAfter))
-        var messages: [Message]
+        if order.new.first?.role == .tool {
+            fit = fit.answering(
+                order.new, visible: HistoryReconciliation.visible(context, from: fit.forkedAfter))
+        }
+        let messages: [Message]
         var fork = fit.forkedAfter
+        let history: [StoredTurn]
         let steps = Array(known?.turn.steps ?? [])
         if !steps.isEmpty, let turn = known?.turn {
             messages = turn.messages.dropLast(steps.count)
             fork = turn.forkedAfter
+            history = HistoryReconciliation.visible(context, from: fork)
         } else {
+            history = HistoryReconciliation.visible(context, from: fork)
             do throws(ClientAnswers.Fault) {
                 messages =
                     try fit.carried
                     + ClientAnswers.named(
-                        order.new, carried: fit.carried,
-                        after: HistoryReconciliation.visible(context, from: fork))
+                        order.new, carried: fit.carried, after: history)
             } catch { throw APIError(error, field: order.field) }
         }
         let input = TurnInput(
             turnID: opening.turn, sessionID: held.scope.sessionID, agent: opening.agent, messages: messages,
             steps: steps, decisions: known?.turn.ending == .waiting ? order.decisions : nil,
-            history: HistoryReconciliation.visible(context, from: fork),
+            history: history,
+            question: order.isAnswer ? await question(order, history, view.contextStart, held.scope) : nil,
             rollingSummary: view.rollingSummary, activatedSkills: view.activatedSkills,
             instructions: order.instructions,
-            overrides: order.overrides, clientFunctions: order.functions,
+            overrides: order.overrides,
+            // A turn that goes on is offered what was judged when it began.
+            clientFunctions: steps.isEmpty || order.digest == known?.turn.requestDigest
+                ? order.functions : ClientFunctions(),
             requestDigest: order.digest ?? known?.turn.requestDigest)
         return (input, fork)
+    }
+
+    /// What answers of a client's functions are about. A loop of calls may have more turns than are in sight.
+    private func question(
+        _ order: TurnOrder, _ history: [StoredTurn], _ contextStart: Int, _ scope: Scope
+    ) async -> Message? {
+        if let question = history.lastQuestion ?? order.question(engine.guards.redaction) { return question }
+        guard contextStart > 1 else { return nil }
+        let first = max(0, contextStart - 1 - Self.lookBack)
+        // Without it the turn has what the rolling summary says.
+        return (try? await memory.history(scope, after: first, limit: contextStart - 1 - first))?.lastQuestion
     }
 
     /// Why a turn can't go on after that one.
@@ -268,6 +292,12 @@ struct TurnConductor: Sendable {
                 return slot
             }
         }
+    }
+}
+
+extension [StoredTurn] {
+    fileprivate var lastQuestion: Message? {
+        lazy.reversed().compactMap { $0.turn.messages.last { $0.role == .user } }.first
     }
 }
 

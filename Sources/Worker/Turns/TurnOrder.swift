@@ -35,14 +35,16 @@ struct TurnOrder: Sendable {
 extension TurnOrder {
     /// The agent whose calls are answered, where nothing else is new; nil too where the history has no such call.
     func asker(in context: [StoredTurn]) -> String? {
-        guard !new.contains(where: { $0.role == .user }), let call = new.first?.toolCallID else { return nil }
+        guard isAnswer, let call = new.first?.toolCallID else { return nil }
         return context.last { $0.turn.clientCalls.contains { $0.id == call } }?.turn.agent
     }
 
-    /// The messages that say what the turn is about: where there are only answers of functions, what had led to their calls.
-    var routed: [Message] {
-        if new.contains(where: { $0.role == .user }) { return new }
-        return prior.last { $0.role == .user }.map { [$0] } ?? new
+    /// Nothing is new but answers of the client's functions.
+    var isAnswer: Bool { new.first?.role == .tool && !new.contains { $0.role == .user } }
+
+    /// What the client's own history says that the user said last, as it would be stored.
+    func question(_ redaction: Redaction) -> Message? {
+        prior.last { $0.role == .user }.map { redaction.redacted($0) }
     }
 }
 

@@ -34,7 +34,7 @@ extension TurnOrder {
     private var redactedDigest: String {
         var hash = SHA256()
         for text in [agent ?? "", instructions ?? "", after?.value ?? "", "\(prior.count)"]
-            + functions.functions.map(\.name)
+            + functions.functions.flatMap({ [$0.name, $0.description, $0.parameters] })
             + new.flatMap({
                 [$0.role.rawValue, $0.toolCallID ?? "", $0.content]
             })

@@ -75,6 +75,21 @@ import Testing
         #expect(inputGuard.judge([tool] + Self.user("and my other order?")) == .admitted(wantsMemory: true))
     }
 
+    @Test("What counts for the length is what the user says now, and the client's own instructions")
+    func counted() throws {
+        let inputGuard = try Self.inputGuard("{maxInputCharacters: 20}")
+        let long = String(repeating: "x", count: 30)
+        let history = Self.user(long) + [Message(role: .assistant, content: long)]
+        let answer = Message(role: .tool, content: long, toolCallID: "c")
+        #expect(
+            !isRefused(
+                inputGuard.judge(history + [answer] + Self.user("well?")), by: "guard.maxInputCharacters"))
+        #expect(isRefused(inputGuard.judge(history + Self.user(long)), by: "guard.maxInputCharacters"))
+        let brief = [Message(role: .system, content: long)]
+        #expect(
+            isRefused(inputGuard.judge(brief + history + Self.user("hi")), by: "guard.maxInputCharacters"))
+    }
+
     private func isRefused(_ verdict: InputGuard.Verdict, by rule: String) -> Bool {
         if case .refused(let refusal) = verdict {
             refusal.rule == rule && !refusal.message.isEmpty

@@ -72,6 +72,16 @@ import Testing
         #expect(turn.clientCalls.map(\.id) == ["call_2"])
         #expect(recorder.report?.finishReason == .toolCalls)
         #expect(recorder.results == ["call_1 look_up done: look_up 1"])
+        // It is told when it is durable, and not while others run.
+        let told = recorder.events.compactMap { event -> String? in
+            switch event {
+            case .toolCall(let call): call.id
+            case .toolResult(let id, _, _): "result \(id)"
+            case .committed: "committed"
+            default: nil
+            }
+        }
+        #expect(told == ["call_1", "result call_1", "call_2", "committed"])
         // As the client has it, who compares it with what he is told.
         #expect(turn.shown.map(\.role) == [.user, .assistant])
         #expect(turn.shown.last?.toolCalls?.map(\.id) == ["call_2"])
@@ -144,12 +154,14 @@ import Testing
             messages: user("Refund me.") + [
                 Message(role: .assistant, content: "", toolCalls: [Self.call])
             ], agent: "assistant", startedAt: 0, finishedAt: 0)
-        func said(_ messages: [Message]) -> JSONValue {
+        func said(_ messages: [Message], hasLeft: Bool = false) -> JSONValue {
             let input = TurnInput(
                 turnID: .mint(), sessionID: "s", agent: "assistant", messages: messages,
-                history: [StoredTurn(sequence: 1, turn: turn)])
+                history: hasLeft ? [] : [StoredTurn(sequence: 1, turn: turn)],
+                question: Message(role: .user, content: "Refund me again."))
             return TurnState(input: input, startedAt: 0).value(.input)
         }
+        #expect(said([answer("x", to: "call_1")], hasLeft: true) == "Refund me again.")
         #expect(said([answer("x", to: "call_1")]) == "Refund me.")
         #expect(said([answer("x", to: "call_1")] + user("Well?")) == "Well?")
     }
@@ -172,6 +184,11 @@ import Testing
         try await run(
             recorder, ToolDesk(), user("[]"), functions: ClientFunctions([named]), more: rules)
         #expect(recorder.failure?.code == "input_refused")
+        let escaped = TurnRecorder()
+        var schema = Self.page
+        schema.parameters = #"{"description":"\u006dangrove"}"#
+        try await run(escaped, ToolDesk(), user("[]"), functions: ClientFunctions([schema]), more: rules)
+        #expect(escaped.failure?.code == "input_refused")
         let other = TurnRecorder()
         let call = ToolCall(id: "c", name: "open_page", arguments: #"{"n":"mangrove"}"#, byClient: true)
         try await run(
