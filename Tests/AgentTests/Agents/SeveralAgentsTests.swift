@@ -15,10 +15,11 @@ import Testing
     /// asks `stock`, `stock` asks `legal`.
     private func run(
         _ rounds: String, _ recorder: TurnRecorder, agent: String = "desk", steps: [Message] = [],
-        tools: ToolDesk? = nil, guarded: Set<String> = []
+        tools: ToolDesk? = nil, guarded: Set<String> = [], modes: [String: String] = [:]
     ) async throws -> [String: String] {
         let names = ["desk", "billing", "stock", "legal"]
-        let models = Dictionary(uniqueKeysWithValues: names.map { ($0, StandInModelServer.unique("agent")) })
+        let models = Dictionary(
+            uniqueKeysWithValues: names.map { ($0, StandInModelServer.unique(modes[$0] ?? "agent")) })
         let spec = try AgentPoolSpec.parse(
             yaml: """
                 models:
@@ -142,6 +143,17 @@ import Testing
         let stock = try await server.seen(models["stock"] ?? "").requests
         #expect(system(stock.first).hasPrefix("You count."))
         #expect(functions(stock.first) == ["ask_legal"])
+    }
+
+    @Test("An agent whose answer is cut off before its first word has given none")
+    func cutOff() async throws {
+        let recorder = TurnRecorder()
+        _ = try await run(
+            #"[[["ask_stock","{\"question\":\"x\"}"]]]"#, recorder, modes: ["stock": "half-call"])
+        #expect(
+            recorder.results == [
+                "call_1 ask_stock failed: stock gave no answer: its reply was cut off."
+            ])
     }
 
     @Test("Agents that ask each other in a circle come to an end")
