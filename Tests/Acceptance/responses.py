@@ -147,7 +147,7 @@ def errors(checks: Checks, sdk: openai.OpenAI, url: str) -> None:
             {"input": [{"role": "user", "content": [{"type": "input_image"}]}]},
             "input[0].content[0]",
         ),
-        ("a call's output", {"input": [{"type": "function_call_output", "output": "x"}]}, "input[0]"),
+        ("an output of no call", {"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
         ("JSON as its format", {"text": {"format": {"type": "json_object"}}}, "text.format"),
         (
             "two histories",
