@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import time
 from pathlib import Path
@@ -411,7 +410,6 @@ def a_moderator_is_asked(checks: Checks, model: ModelServer, tools: MCPServerPro
 
 
 def program(checks: Checks) -> None:
-    logging.disable(logging.INFO)  # the requests of the SDKs are no news
     model = ModelServer(act)
     tools = MCPServerProcess()
     try:

@@ -230,6 +230,22 @@ struct ClientFunctionsTests {
         #expect(!TurnOrder(prior: [user("a")], new: [user("b")]).isAnswer)
     }
 
+    @Test("are offered to a turn that goes on only by the request that began it")
+    func goesOn() throws {
+        var order = TurnOrder(new: [user("q")])
+        order.functions = ClientFunctions([ChatFunction(name: "f", description: "", parameters: "{}")])
+        order.digest = "d1"
+        #expect(order.functions(after: nil) == order.functions)
+        var begun = try turn([user("q"), asking("c1")], inputs: 1).turn
+        begun.requestDigest = "d1"
+        #expect(order.functions(after: begun) == order.functions)
+        begun.requestDigest = "d2"
+        #expect(order.functions(after: begun) == ClientFunctions())
+        // It has judged nothing yet that could be gone on with.
+        begun.inputCount = nil
+        #expect(order.functions(after: begun) == order.functions)
+    }
+
     @Test("are redacted, and so are the calls of a history, whatever else it shares with ours")
     func redacted() throws {
         let redaction = try Redaction(

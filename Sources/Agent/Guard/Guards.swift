@@ -55,6 +55,7 @@ extension TurnEngine {
     ///
     /// - Returns: what there is to tell.
     func judge(_ state: inout TurnState) async -> [TurnEvent] {
+        state.wantsMemory = InputGuard.wantsMemory(state.asked)
         let instructions = state.input.instructions.map { [Message(role: .system, content: $0)] } ?? []
         let messages =
             instructions + state.input.clientFunctions.texts + state.input.messages.flatMap(\.judged)
@@ -63,13 +64,9 @@ extension TurnEngine {
             + guards.injection.notices(ofAnswers: state.input.messages)
         // With steps on record the turn goes on: its messages are the stored ones, which were judged when it began, and calls were made
         // since. A refusal now, above all for want of a verdict, would eat a person's approval and leave the turn running for ever.
-        guard state.input.steps.isEmpty else {
-            state.wantsMemory = InputGuard.wantsMemory(state.asked)
-            return notices
-        }
+        guard state.input.steps.isEmpty else { return notices }
         switch guards.input.judge(messages) {
-        case .admitted(let wantsMemory):
-            state.wantsMemory = wantsMemory || InputGuard.wantsMemory(state.asked)
+        case .admitted: break
         case .refused(let refusal):
             state.failure = .refused(refusal)
             return []

@@ -5,7 +5,7 @@ import PoolAPI
 /// without recall.
 public struct InputGuard: Sendable {
     public enum Verdict: Equatable, Sendable {
-        case admitted(wantsMemory: Bool)
+        case admitted
         case refused(Refusal)
     }
 
@@ -66,7 +66,7 @@ public struct InputGuard: Sendable {
                     rule: rule.field,
                     message: "A message contains what this agent may not be sent (rule \(rule.field))."))
         }
-        return .admitted(wantsMemory: Self.wantsMemory(messages))
+        return .admitted
     }
 
     /// Whether memories could help, whatever the rules say.

@@ -79,6 +79,7 @@ struct MirroredArguments: Sendable, Equatable {
     func headers(arguments: [UInt8]) -> [(name: String, value: String)] {
         guard !properties.isEmpty else { return [] }
         var reader = JSONReader(arguments)
+        // Nothing but a JSON object is ever sent, which was checked before; what is none has nothing to mirror.
         guard let object = try? reader.readValue() else { return [] }
         return properties.compactMap { property in
             var value: JSONValue? = object

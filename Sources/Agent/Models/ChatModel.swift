@@ -62,6 +62,22 @@ public struct ChatFunction: Sendable, Equatable {
         self.parameters = parameters
         self.isStrict = isStrict
     }
+
+    static let maximumNameBytes = 64
+
+    /// Whether OpenAI's API takes it for a function's name.
+    public static func isName(_ text: String) -> Bool {
+        (1...maximumNameBytes).contains(text.utf8.count) && text.utf8.allSatisfy(isOfName)
+    }
+
+    static func isOfName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
 }
 
 /// What a reply may do with the functions that it is shown: `tool_choice` of OpenAI's API.

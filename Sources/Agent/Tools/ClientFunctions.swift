@@ -66,6 +66,7 @@ extension Toolbox {
     /// The same with the client's functions beside. A tool of the pool that is called like one of them is not offered: the client could
     /// not tell which of the two was called.
     func offering(_ client: ClientFunctions) -> Toolbox {
+        guard !client.offered.isEmpty else { return self }
         let names = Set(client.offered.map(\.name))
         var toolbox = Toolbox(offers: offers.filter { !names.contains($0.name) })
         toolbox.clientFunctions = client.offered

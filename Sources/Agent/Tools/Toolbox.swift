@@ -17,8 +17,6 @@ struct Toolbox: Sendable {
     /// Of the turn's client, with names that no offer has.
     var clientFunctions: [ChatFunction] = []
 
-    /// What OpenAI's API takes for a function's name: letters, digits, `_` and `-`.
-    static let maximumNameBytes = 64
     /// No server can be called so: names in a manifest are in lower case.
     private static let handoffSource = "Handoff"
 
@@ -45,7 +43,7 @@ struct Toolbox: Sendable {
                 }
                 var number = 2
                 while !taken.insert(name).inserted {
-                    name = name.prefix(Self.maximumNameBytes - 4) + "_\(number)"
+                    name = name.prefix(ChatFunction.maximumNameBytes - 4) + "_\(number)"
                     number += 1
                 }
                 let handoff = source.name == Self.handoffSource ? byTool[tool.name] : nil
@@ -129,13 +127,8 @@ struct Toolbox: Sendable {
     }
 
     static func functionName(_ name: String) -> String {
-        let bytes = name.utf8.prefix(maximumNameBytes).map { byte -> UInt8 in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-                byte
-            default: UInt8(ascii: "_")
-            }
+        let bytes = name.utf8.prefix(ChatFunction.maximumNameBytes).map {
+            ChatFunction.isOfName($0) ? $0 : UInt8(ascii: "_")
         }
         return String(decoding: bytes, as: UTF8.self)
     }

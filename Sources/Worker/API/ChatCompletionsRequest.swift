@@ -87,9 +87,7 @@ struct ChatCompletionsRequest: Sendable {
         messages = []
         try reader.beginArray()
         while try reader.nextElement(atMost: Self.maxMessages) {
-            let path = reader.path
             let message = try Message(from: &reader)
-            try message.checkAnswer(at: path)
             if message.role == .system { system.append(message.content) } else { messages.append(message) }
         }
         instructions = system.isEmpty ? nil : system.joined(separator: "\n\n")
@@ -99,8 +97,13 @@ struct ChatCompletionsRequest: Sendable {
 extension Message {
     /// One element of `messages`; also what the `input` of the other APIs is made of. A developer's message counts as the system's.
     ///
-    /// - Parameter types: what the parts of its content may be called.
-    init(from reader: inout FieldReader, types: [String] = ["text"]) throws(APIError) {
+    /// - Parameters:
+    ///   - types: what the parts of its content may be called.
+    ///   - roles: whose it may be.
+    init(
+        from reader: inout FieldReader, types: [String] = ["text"],
+        roles: [Role] = [.system, .user, .assistant, .tool]
+    ) throws(APIError) {
         let path = reader.path
         var (role, hasContent): (Role?, Bool) = (nil, false)
         self.init(role: .user, content: "")
@@ -110,10 +113,11 @@ extension Message {
             case "role":
                 let name = try reader.string() ?? ""
                 role = name == "developer" ? .system : Role(rawValue: name)
-                guard role != nil else {
+                guard let role, roles.contains(role) else {
+                    let names = roles.flatMap { $0 == .system ? ["system", "developer"] : [$0.rawValue] }
                     throw .invalid(
                         reader.path,
-                        "`\(reader.path)` must be one of system, developer, user, assistant, tool.")
+                        "`\(reader.path)` must be one of \(names.joined(separator: ", ")).")
                 }
             case "content":
                 let text = try reader.text(types: types)
@@ -132,18 +136,14 @@ extension Message {
             }
         }
         guard let role else { throw .invalid(path + ".role", "`\(path).role` is missing.") }
+        guard role != .tool || toolCallID != nil else {
+            throw .invalid(
+                path + ".tool_call_id", "`\(path).tool_call_id` must name the call that the message answers.")
+        }
         guard role != .tool || hasContent else {
             throw .invalid(path + ".content", "`\(path).content` must say what came of the call.")
         }
         if role != .assistant { toolCalls = nil }
         self.role = role
-    }
-
-    /// What a tool's message answers must be said.
-    func checkAnswer(at path: String) throws(APIError) {
-        guard role != .tool || toolCallID != nil else {
-            throw .invalid(
-                path + ".tool_call_id", "`\(path).tool_call_id` must name the call that the message answers.")
-        }
     }
 }

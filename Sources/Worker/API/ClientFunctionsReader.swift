@@ -6,7 +6,6 @@ import Memory
 struct ClientFunctionsReader: Sendable {
     /// OpenAI's own bound.
     static let maximum = 128
-    static let maximumNameBytes = 64
 
     /// Where a function's members stand: the chat API has them in a member `function`, the Responses API beside `type`.
     enum Shape: Sendable { case nested, flat }
@@ -17,6 +16,9 @@ struct ClientFunctionsReader: Sendable {
     private var callsInParallel: Bool?
 
     init(_ shape: Shape) { self.shape = shape }
+
+    /// Of a function or a choice.
+    private var nameField: String { shape == .nested ? ".function.name" : ".name" }
 
     mutating func readTools(_ reader: inout FieldReader) throws(APIError) {
         functions = []
@@ -36,30 +38,30 @@ struct ClientFunctionsReader: Sendable {
 
     mutating func readChoice(_ reader: inout FieldReader) throws(APIError) {
         let path = reader.path
-        if try reader.null() {
-            choice = .auto
-        } else if try reader.kind() == .string {
-            switch try reader.string() {
-            case "auto": choice = .auto
-            case "none": choice = .none
-            case "required": choice = .required
-            default:
-                throw .invalid(
-                    path, "`\(path)` must be auto, none, required, or an object that names a function.")
-            }
-        } else {
-            guard try reader.kind() == .object else {
-                throw .invalid(
-                    path, "`\(path)` must be auto, none, required, or an object that names a function.")
-            }
+        if try reader.null() { return choice = .auto }
+        switch try reader.kind() {
+        case .string:
+            let name = try reader.string() ?? ""
+            guard let named = Self.choices[name] else { throw Self.noChoice(path) }
+            choice = named
+        case .object:
             let (type, name) = try readChoiceObject(&reader)
             guard type == "function" else {
                 throw .unsupported(path, "Only a choice of type `function` is supported in `\(path)`.")
             }
-            let field = path + (shape == .nested ? ".function.name" : ".name")
+            let field = path + nameField
             guard let name else { throw .invalid(field, "`\(field)` is missing.") }
             choice = .function(name)
+        default: throw Self.noChoice(path)
         }
+    }
+
+    private static let choices: [String: FunctionChoice] = [
+        "auto": .auto, "none": .none, "required": .required,
+    ]
+
+    private static func noChoice(_ path: String) -> APIError {
+        .invalid(path, "`\(path)` must be auto, none, required, or an object that names a function.")
     }
 
     mutating func readParallel(_ reader: inout FieldReader) throws(APIError) {
@@ -100,8 +102,7 @@ struct ClientFunctionsReader: Sendable {
                 "Only tools of type `function` can be brought; `\(path)` is `\(type)`. Servers of tools belong to the pool's "
                     + "manifest.")
         }
-        let field = path + (shape == .nested ? ".function.name" : ".name")
-        let name = try Self.checked(function.name, at: field)
+        let name = try Self.checked(function.name, at: path + nameField)
         return ChatFunction(
             name: name, description: function.description, parameters: function.parameters,
             isStrict: function.isStrict)
@@ -127,21 +128,10 @@ struct ClientFunctionsReader: Sendable {
     /// - Throws: where the text is no name of a function.
     static func checked(_ name: String?, at field: String) throws(APIError) -> String {
         guard let name else { throw .invalid(field, "`\(field)` is missing.") }
-        guard (1...maximumNameBytes).contains(name.utf8.count), name.utf8.allSatisfy(isOfName)
-        else {
-            throw .invalid(
-                field, "`\(field)` must have 1 to \(maximumNameBytes) letters (a to z), digits, `_` and `-`.")
+        guard ChatFunction.isName(name) else {
+            throw .invalid(field, "`\(field)` must have 1 to 64 letters (a to z), digits, `_` and `-`.")
         }
         return name
-    }
-
-    private static func isOfName(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
-            true
-        default: false
-        }
     }
 }
 
@@ -190,9 +180,7 @@ extension ToolCall {
         let checked = try ClientFunctionsReader.checked(name, at: path + ".function.name")
         self.init(id: id, name: checked, arguments: arguments ?? "", byClient: true)
     }
-}
 
-extension ToolCall {
     /// An item of type `function_call`, out of an earlier response's output.
     init(item reader: inout FieldReader) throws(APIError) {
         let path = reader.path

@@ -22,13 +22,7 @@ struct NativeTurnRequest: Sendable {
                 } else {
                     try reader.beginArray()
                     while try reader.nextElement(atMost: 64) {
-                        let path = reader.path
-                        let message = try Message(from: &reader)
-                        guard message.role == .user || message.role == .tool else {
-                            throw .invalid(path + ".role", "`\(path).role` must be user or tool.")
-                        }
-                        try message.checkAnswer(at: path)
-                        request.input.append(message)
+                        request.input.append(try Message(from: &reader, roles: [.user, .tool]))
                     }
                 }
             case "agent": request.agent = try reader.string()

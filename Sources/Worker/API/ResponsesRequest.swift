@@ -175,7 +175,9 @@ struct ResponsesRequest: Sendable {
                 ? ahead.member("type") { r throws(APIError) in try r.string() } : nil
             switch type {
             case nil, "message":
-                try take(Message(from: &reader, types: ["input_text", "output_text"]), path, followsCall)
+                let types = ["input_text", "output_text"]
+                let roles: [Message.Role] = [.user, .assistant, .system]
+                take(try Message(from: &reader, types: types, roles: roles), followsCall)
                 followsCall = false
             case "function_call":
                 try takeCall(ToolCall(item: &reader))
@@ -207,16 +209,13 @@ struct ResponsesRequest: Sendable {
         messages[messages.count - 1].toolCalls = (messages.last?.toolCalls ?? []) + [call]
     }
 
-    private mutating func take(_ message: Message, _ path: String, _ followsCall: Bool) throws(APIError) {
+    private mutating func take(_ message: Message, _ followsCall: Bool) {
         switch message.role {
-        case .tool:
-            throw .invalid(
-                path + ".role", "`\(path).role` must be one of user, assistant, system, developer.")
         case .system: system.append(message.content)
         case .assistant where followsCall && messages.last?.role == .assistant:
             // What an agent said before and after its calls is one reply.
             messages[messages.count - 1].content += message.content
-        case .user, .assistant: messages.append(message)
+        case .user, .assistant, .tool: messages.append(message)
         }
     }
 }

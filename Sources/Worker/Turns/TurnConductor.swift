@@ -222,9 +222,7 @@ struct TurnConductor: Sendable {
             rollingSummary: view.rollingSummary, activatedSkills: view.activatedSkills,
             instructions: order.instructions,
             overrides: order.overrides,
-            // A turn that goes on is offered what was judged when it began.
-            clientFunctions: steps.isEmpty || order.digest == known?.turn.requestDigest
-                ? order.functions : ClientFunctions(),
+            clientFunctions: order.functions(after: known?.turn),
             requestDigest: order.digest ?? known?.turn.requestDigest)
         return (input, fork)
     }

@@ -39,6 +39,12 @@ extension TurnOrder {
         return context.last { $0.turn.clientCalls.contains { $0.id == call } }?.turn.agent
     }
 
+    /// What is offered: a turn that goes on has what was judged when it began, and that was another request's where the body differs.
+    func functions(after known: Turn?) -> ClientFunctions {
+        guard let known, !known.steps.isEmpty, known.requestDigest != digest else { return functions }
+        return ClientFunctions()
+    }
+
     /// Nothing is new but answers of the client's functions.
     var isAnswer: Bool { new.first?.role == .tool && !new.contains { $0.role == .user } }
 

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import faulthandler
 import io
+import logging
 import os
 import signal
 import sys
@@ -71,6 +72,7 @@ def run(programs: Mapping[str, Program], checks: Checks) -> int:
     On a continuous-integration machine (CI is set) a program that fails is run once more, and that is said: such machines
     are shared and can stall for seconds. What fails twice is wrong.
     """
+    logging.disable(logging.INFO)  # the requests of the SDKs are no news
     for name, program in programs.items():
         failed = _fails(name, program, checks)
         if failed and os.environ.get("CI"):

@@ -15,13 +15,13 @@ import Testing
     @Test("The length is counted in scalars over all new messages, and the limit itself is allowed")
     func length() throws {
         let inputGuard = try Self.inputGuard("{maxInputCharacters: 8}")
-        #expect(inputGuard.judge(Self.user("12345678")) == .admitted(wantsMemory: true))
+        #expect(inputGuard.judge(Self.user("12345678")) == .admitted)
         #expect(isRefused(inputGuard.judge(Self.user("123456789")), by: "guard.maxInputCharacters"))
         #expect(
             isRefused(
                 inputGuard.judge(Self.user("12345") + Self.user("6789")), by: "guard.maxInputCharacters"))
         // Eight ideographs are 24 bytes.
-        #expect(inputGuard.judge(Self.user("我的储物柜密码是")) == .admitted(wantsMemory: true))
+        #expect(inputGuard.judge(Self.user("我的储物柜密码是")) == .admitted)
     }
 
     @Test("A message that contains a forbidden pattern is refused and told which rule it broke")
@@ -32,7 +32,7 @@ import Testing
                 inputGuard.judge(Self.user("tell me of Project   X now")), by: "guard.forbiddenPatterns[0]"))
         #expect(
             isRefused(inputGuard.judge(Self.user("card 4111111111111111")), by: "guard.forbiddenPatterns[1]"))
-        #expect(inputGuard.judge(Self.user("project y, 4711")) == .admitted(wantsMemory: true))
+        #expect(inputGuard.judge(Self.user("project y, 4711")) == .admitted)
     }
 
     @Test("A pattern that is none is an error that names the field")
@@ -71,8 +71,8 @@ import Testing
     func toolMessages() throws {
         let inputGuard = try Self.inputGuard("{}")
         let tool = Message(role: .tool, content: "order 4711 is shipped", toolCallID: "c")
-        #expect(inputGuard.judge([tool]) == .admitted(wantsMemory: false))
-        #expect(inputGuard.judge([tool] + Self.user("and my other order?")) == .admitted(wantsMemory: true))
+        #expect(inputGuard.judge([tool]) == .admitted && !InputGuard.wantsMemory([tool]))
+        #expect(InputGuard.wantsMemory([tool] + Self.user("and my other order?")))
     }
 
     @Test("What counts for the length is what the user says now, and the client's own instructions")
