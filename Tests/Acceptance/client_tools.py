@@ -8,11 +8,12 @@ from typing import Any
 import openai
 from openai.types.chat import ChatCompletionMessageFunctionToolCall
 
-from kit.checks import Checks, alone
+from kit.checks import Checks, alone, eventually
 from kit.client import Client
 from kit.model import INSTRUCTIONS, Ask, ModelServer, Reply
 from kit.responses import client_of, refused
 from kit.told_calls import calls_what_it_is_told
+from kit.tool_calls import ToolCall
 from kit.tool_server import ToolServer
 from kit.worker import Worker, manifest
 
@@ -20,6 +21,7 @@ SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "require
 FUNCTION: dict[str, Any] = {"name": "get_weather", "description": "The weather.", "parameters": SCHEMA}
 TOOLS: Any = [{"type": "function", "function": FUNCTION}]
 FLAT: Any = [{"type": "function", **FUNCTION, "strict": False}]
+LONG = 24  # calls in a row; a prompt holds the last twenty turns at most
 BOOK = ("book", {"key": "k7", "milliseconds": 0})
 
 
@@ -216,6 +218,25 @@ def is_brought_again(checks: Checks, sdk: openai.OpenAI, breaks: list[str]) -> N
     checks.equal("its answers may be sent again", chat.messages[-1]["content"], "Told: Oslo is sunny")
 
 
+def outlives_its_context(checks: Checks, sdk: openai.OpenAI, client: Client, model: ModelServer) -> None:
+    """A loop of calls that has more turns than a prompt holds: the model still hears what was asked."""
+    chat = Chat(sdk, False, "long")
+    chat.messages = [{"role": "user", "content": "loop"}]
+    rounds = 0
+    while calls := chat.ask():
+        rounds += 1
+        chat.messages = [{"role": "tool", "tool_call_id": calls[0].id, "content": "Oslo is sunny"}]
+        if rounds == LONG:
+            path = "/v1/sessions/long"
+            archived = eventually(lambda: client.ask("GET", path).json["archived_through"] >= 20, 20)
+            checks.holds("the question's turn is archived", archived, client.ask("GET", path).json)
+    checks.equal("a loop goes on to its end", (rounds, chat.messages[-1]["content"]), (LONG, "Done."))
+    prompt = model.of_kind("chat")[-1].body["messages"]
+    checks.holds("the prompt holds a part of it", len(prompt) < 2 * LONG, len(prompt))
+    asked = [m["content"] for m in prompt if m["role"] == "user"]
+    checks.equal("and the question, which had left it", asked[0], "loop")
+
+
 def responds(checks: Checks, sdk: openai.OpenAI, tools: ToolServer, model: ModelServer) -> None:
     for stream in (False, True):
         what = f"responses, stream {stream}"
@@ -282,11 +303,15 @@ def response(sdk: openai.OpenAI, stream: bool, given: Any, **more: Any) -> Any:
 
 def program(checks: Checks) -> None:
     breaks: list[str] = []
+    long = list(range(LONG))
 
     def reply(ask: Ask) -> Reply:
         if breaks and ask.kind == "chat" and breaks[0] in ask.answers:
             breaks.pop()
             return Reply(["Half", "a", "sentence"], cut_at=2)
+        if ask.kind == "chat" and any(m["content"] == "loop" for m in ask.body["messages"]):
+            call = ToolCall(f"long-{len(long)}", "get_weather", json.dumps({"city": "Oslo"}))
+            return Reply(["Again."], calls=[call]) if long and long.pop() >= 0 else Reply(["Done."])
         return calls_what_it_is_told(ask)
 
     model, tools = ModelServer(reply), ToolServer()
@@ -301,6 +326,7 @@ def program(checks: Checks) -> None:
         is_strict(checks, sdk, model)
         waits_for_approval(checks, sdk, Client(worker.port), tools)
         is_brought_again(checks, sdk, breaks)
+        outlives_its_context(checks, sdk, Client(worker.port), model)
         responds(checks, sdk, tools, model)
     tools.close()
     model.close()
